@@ -1,0 +1,25 @@
+"""ODM (OCR-Text Destylization Modeling) for MMOCR.
+
+Importing this package registers its modules into `mmocr.registry`, so a config needs no more than
+`custom_imports = dict(imports=['odm_mmocr'], allow_failed_imports=False)`. Without mmengine only
+`odm_mmocr.rendering` and `odm_mmocr.synthesis` can be used; they are imported by name.
+"""
+
+import importlib
+from importlib.util import find_spec
+
+from .version import __version__
+
+__all__ = ['__version__']
+
+for _room in (
+    'checkpoints',
+    'datasets',
+    'engine',
+    'evaluation',
+    'models',
+    'structures',
+    'visualization',
+):
+    if find_spec('mmengine') is not None and find_spec(f'{__name__}.{_room}') is not None:
+        importlib.import_module(f'{__name__}.{_room}')
