@@ -1,0 +1,3 @@
+from .odm_data_sample import ODMDataSample
+
+__all__ = ['ODMDataSample']

@@ -1,0 +1,62 @@
+"""The data sample that travels between pipeline, model, metrics and visualizer."""
+
+from mmengine.structures import LabelData, PixelData
+from mmocr.structures import TextDetDataSample
+
+
+class ODMDataSample(TextDetDataSample):
+    """A scene-text image's annotation, prompt, destylized label and prediction.
+
+    `gt_instances` and `pred_instances` are those of `TextDetDataSample`; `gt_instances` also holds
+    `texts` (list of N str), `prompted` (N,) bool and, where the data set has them, `scores` (N,)
+    float32 and `char_polygons` (N arrays (C, 4, 2) float32, pixels).
+
+    - `gt_destylized` (PixelData): `label` (1, H, W) uint8, 0 to 255, the prompted words in the
+      uniform font; `ignore` (1, H, W) bool, pixels that no loss and no metric counts; optionally
+      `dropped` (1, H, W) uint8, the readable words that are not prompted, to measure leaks.
+    - `pred_destylized` (PixelData): `probability` (1, H, W) float, 0 to 1.
+    - `prompt` (LabelData): `texts` (list of str, what the model is told), `tokens` (words,
+      characters) int64, `mask` (words,) bool, True where there is a word, and `shown` (words,)
+      bool, True where that word is also in the image (False for noise words and padding).
+
+    Source: the quantities of ODM (arXiv 2403.00303).
+    """
+
+    @property
+    def gt_destylized(self) -> PixelData:
+        """PixelData: the destylized label and its ignore map."""
+        return self._gt_destylized
+
+    @gt_destylized.setter
+    def gt_destylized(self, value: PixelData):
+        self.set_field(value, '_gt_destylized', dtype=PixelData)
+
+    @gt_destylized.deleter
+    def gt_destylized(self):
+        del self._gt_destylized
+
+    @property
+    def pred_destylized(self) -> PixelData:
+        """PixelData: the predicted ink probability."""
+        return self._pred_destylized
+
+    @pred_destylized.setter
+    def pred_destylized(self, value: PixelData):
+        self.set_field(value, '_pred_destylized', dtype=PixelData)
+
+    @pred_destylized.deleter
+    def pred_destylized(self):
+        del self._pred_destylized
+
+    @property
+    def prompt(self) -> LabelData:
+        """LabelData: the words that the model is told."""
+        return self._prompt
+
+    @prompt.setter
+    def prompt(self, value: LabelData):
+        self.set_field(value, '_prompt', dtype=LabelData)
+
+    @prompt.deleter
+    def prompt(self):
+        del self._prompt
