@@ -1,0 +1,17 @@
+"""Destylized labels: text and polygon in, uniform glyphs out. Needs nothing of OpenMMLab."""
+
+from .fonts import Font, FontChain, load_fonts
+from .meshes import map_points, split_polygon, warp_strip
+from .strips import Strip, normalize_text, render_strip
+
+__all__ = [
+    'Font',
+    'FontChain',
+    'Strip',
+    'load_fonts',
+    'map_points',
+    'normalize_text',
+    'render_strip',
+    'split_polygon',
+    'warp_strip',
+]

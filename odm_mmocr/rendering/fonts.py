@@ -1,0 +1,310 @@
+"""Font files, what they cover, and chains of them that fall back on each other."""
+
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple, Union
+
+import numpy as np
+from fontTools.ttLib import TTFont, TTLibError
+from PIL import Image, ImageDraw, ImageFont, features
+
+from .caching import memory_bounded
+
+# Control characters, lone surrogates, private use and unassigned code points: a font may hold a
+# glyph for them, but none that shows what was written in the scene.
+_UNDRAWABLE_CATEGORIES = frozenset(('Cc', 'Cs', 'Co', 'Cn'))
+_REFERENCE_SIZE = 1000  # pixels an em, at which the proportions of a font are measured
+
+
+class Glyph(NamedTuple):
+    """The picture of a character, or of a run of characters shaped together.
+
+    Attributes:
+        mask: uint8 (h, w), ink from 0 to 255, tight; 0 x 0 for a blank.
+        left: Pixels from the pen position to the left edge of ``mask``.
+        top: Pixels from the baseline up to the upper edge of ``mask``.
+        advance: Pixels by which the pen moves on.
+    """
+
+    mask: np.ndarray
+    left: int
+    top: int
+    advance: float
+
+
+@dataclass(frozen=True)
+class Font:
+    """One face of a scalable font file.
+
+    Equal and hashed by path and index; loaded faces are cached outside, so that pickling costs
+    nothing.
+
+    Args:
+        path: TrueType or OpenType file (ttf, otf, woff) or collection (ttc, otc).
+        index: Face in a collection.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not a scalable font, or has no face of that index.
+    """
+
+    path: str
+    index: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'path', os.fspath(self.path))
+        self.characters  # noqa: B018  a wrong file is to be reported here, not at the first word
+
+    @property
+    def characters(self) -> frozenset[str]:
+        """All characters for which the font has a glyph."""
+        return _characters(self.path, self.index)
+
+    @property
+    def cap_height(self) -> float:
+        """Height of capital letters as a fraction of the font size."""
+        return _letter_height(self, 'H', 0.73)
+
+    @property
+    def x_height(self) -> float:
+        """Height of small letters without ascender as a fraction of the font size."""
+        return _letter_height(self, 'x', 0.55)
+
+    def covers(self, character: str) -> bool:
+        """Whether the font has a glyph for each character of a string."""
+        return self.characters.issuperset(character)
+
+    def at(self, size: int, shaping: bool = False) -> ImageFont.FreeTypeFont:
+        """Opens the font at a size.
+
+        Args:
+            size: Pixels an em.
+            shaping: Join and reorder characters as complex scripts need it; asks for raqm.
+
+        Returns:
+            Cached Pillow font.
+        """
+        return _open(self.path, self.index, size, shaping)
+
+    def glyph(self, text: str, size: int, shaping: bool = False) -> Glyph:
+        """Draws a character, or a run of characters, at a size in pixels an em; cached."""
+        return _glyph(self, text, size, shaping)
+
+    def kerning(self, left: str, right: str, size: int) -> float:
+        """Pixels to add between two characters that follow each other; cached."""
+        return _kerning(self, left, right, size)
+
+
+@dataclass(frozen=True)
+class FontChain:
+    """Fonts in order of preference: what one does not cover is drawn with the next that does.
+
+    Args:
+        fonts: At least one font.
+
+    Raises:
+        ValueError: ``fonts`` is empty.
+    """
+
+    fonts: tuple[Font, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'fonts', tuple(self.fonts))
+        if not self.fonts:
+            raise ValueError('a font chain needs at least one font; got none')
+
+    def __iter__(self) -> Iterator[Font]:
+        return iter(self.fonts)
+
+    def __len__(self) -> int:
+        return len(self.fonts)
+
+    def covers(self, text: str) -> bool:
+        """Whether every character of ``text`` has a glyph in some font."""
+        return all(any(font.covers(cluster) for font in self.fonts) for cluster in _clusters(text))
+
+    def runs(self, text: str) -> list[tuple[Font, str]]:
+        """Splits a text into runs of one font each.
+
+        A font that covers the whole text is preferred to a mixture, for the uniform look. Marks
+        stay in the font of the letter that carries them.
+
+        Args:
+            text: Any string.
+
+        Returns:
+            Pairs of font and part of the text, whose parts joined are the text.
+
+        Raises:
+            ValueError: No font covers some character, which is named.
+        """
+        for font in self.fonts:
+            if font.covers(text):
+                return [(font, text)] if text else []
+        runs: list[tuple[Font, str]] = []
+        for cluster in _clusters(text):
+            font = next((font for font in self.fonts if font.covers(cluster)), None)
+            if font is None:
+                raise ValueError(
+                    f'no font of {[font.path for font in self.fonts]} has a glyph for '
+                    f'{ascii(cluster)} in {ascii(text)}; add a font that covers it'
+                )
+            if runs and runs[-1][0] == font:
+                runs[-1] = (font, runs[-1][1] + cluster)
+            else:
+                runs.append((font, cluster))
+        return runs
+
+
+FontSpec = Union[None, str, os.PathLike, Font, FontChain, Sequence[Union[str, os.PathLike, Font]]]
+
+
+def load_fonts(spec: FontSpec = None) -> FontChain:
+    """Loads a chain of fonts and checks them.
+
+    Args:
+        spec: Path of a font file, a :class:`Font`, a sequence of these in order of preference, or
+            a :class:`FontChain`, which is returned as it is. Face ``i`` of a collection is written
+            ``'path.ttc#i'``. None is DejaVu Sans as it comes with matplotlib.
+
+    Returns:
+        The chain; cached by paths.
+
+    Raises:
+        FileNotFoundError: A file does not exist; the message names it.
+        ValueError: A file is not a scalable font, or the sequence is empty.
+        TypeError: ``spec`` is something else.
+    """
+    if isinstance(spec, FontChain):
+        return spec
+    if spec is None:
+        spec = default_font_path()
+    if isinstance(spec, (str, os.PathLike, Font)):
+        spec = (spec,)
+    try:
+        return FontChain(tuple(_load_font(item) for item in spec))
+    except TypeError as error:
+        raise TypeError(
+            f'fonts must be None, a path, a Font, a sequence of these or a FontChain; got {spec!r}'
+        ) from error
+
+
+@lru_cache(maxsize=1)
+def default_font_path() -> str:
+    """Path of the DejaVu Sans that comes with matplotlib, which is not imported.
+
+    Raises:
+        FileNotFoundError: matplotlib is not installed or has lost its fonts.
+    """
+    matplotlib = find_spec('matplotlib')
+    if matplotlib is not None and matplotlib.origin is not None:
+        path = Path(matplotlib.origin).parent / 'mpl-data' / 'fonts' / 'ttf' / 'DejaVuSans.ttf'
+        if path.is_file():
+            return str(path)
+    raise FileNotFoundError(
+        'DejaVuSans.ttf, the default font, comes with matplotlib, which has not been found: '
+        'run "pip install matplotlib" or give the path of a font file'
+    )
+
+
+def shaping_available() -> bool:
+    """Whether Pillow can shape complex scripts (Arabic, Hebrew, Indic, combining marks)."""
+    return features.check_feature('raqm') and features.check_feature('fribidi')
+
+
+def _load_font(item: Union[str, os.PathLike, Font]) -> Font:
+    if isinstance(item, Font):
+        return item
+    path, index = os.fspath(item), 0
+    stem, separator, suffix = path.rpartition('#')
+    if separator and suffix.isdecimal() and not os.path.exists(path):
+        path, index = stem, int(suffix)
+    return Font(path, index)
+
+
+@lru_cache(maxsize=256)
+def _characters(path: str, index: int) -> frozenset[str]:
+    if not os.path.exists(path):
+        raise FileNotFoundError(f'font {path!r} does not exist; give the path of a font file')
+    if os.path.isdir(path):
+        raise ValueError(f'font {path!r} is a folder; give the path of a font file in it')
+    try:
+        with TTFont(path, fontNumber=index, lazy=True) as font:
+            tables, cmap = set(font.keys()), font.getBestCmap()
+    except PermissionError:
+        raise
+    except Exception as error:  # fontTools raises whatever a damaged table happens to cause
+        if isinstance(error, TTLibError) and 'font number' in str(error).lower():
+            raise ValueError(f'font {path!r} has no face {index}: {error}') from error
+        raise ValueError(
+            f'{path!r} is not a font file that can be read ({error}); '
+            'give a TrueType or OpenType font'
+        ) from error
+    if not tables & {'glyf', 'CFF ', 'CFF2'}:
+        raise ValueError(
+            f'{path!r} is not a font file with outlines, only with bitmaps; give a scalable font'
+        )
+    if not cmap:
+        raise ValueError(f'{path!r} is not a font file for text: it maps no Unicode character')
+    return frozenset(
+        character
+        for character in (chr(code) for code, name in cmap.items() if name != '.notdef')
+        if unicodedata.category(character) not in _UNDRAWABLE_CATEGORIES
+    )
+
+
+@lru_cache(maxsize=128)
+def _open(path: str, index: int, size: int, shaping: bool) -> ImageFont.FreeTypeFont:
+    engine = ImageFont.Layout.RAQM if shaping else ImageFont.Layout.BASIC
+    try:
+        return ImageFont.truetype(path, size, index=index, layout_engine=engine)
+    except OSError as error:
+        raise ValueError(
+            f'{path!r} is not a font file that FreeType can open ({error}); '
+            'give a TrueType or OpenType font'
+        ) from error
+
+
+@lru_cache(maxsize=1024)
+def _letter_height(font: Font, letter: str, default: float) -> float:
+    if not font.covers(letter):
+        return default
+    height = -font.at(_REFERENCE_SIZE).getbbox(letter, anchor='ls')[1] / _REFERENCE_SIZE
+    return height if 0.1 < height < 2 else default
+
+
+@memory_bounded(16 * 2**20, size=lambda glyph: glyph.mask.nbytes + 256)
+def _glyph(font: Font, text: str, size: int, shaping: bool) -> Glyph:
+    face = font.at(size, shaping)
+    left, top, right, bottom = face.getbbox(text, anchor='ls')
+    advance = face.getlength(text)
+    if right <= left or bottom <= top:
+        return Glyph(np.zeros((0, 0), np.uint8), 0, 0, advance)
+    canvas = Image.new('L', (right - left, bottom - top))
+    ImageDraw.Draw(canvas).text((-left, -top), text, fill=255, font=face, anchor='ls')
+    mask = np.asarray(canvas)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if len(rows) == 0:
+        return Glyph(np.zeros((0, 0), np.uint8), 0, 0, advance)
+    mask = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
+    return Glyph(mask, left + int(columns[0]), -top - int(rows[0]), advance)
+
+
+@lru_cache(maxsize=2**16)
+def _kerning(font: Font, left: str, right: str, size: int) -> float:
+    face = font.at(size)
+    return face.getlength(left + right) - face.getlength(left) - face.getlength(right)
+
+
+def _clusters(text: str) -> Iterator[str]:
+    """Characters together with the combining marks that follow them."""
+    start = 0
+    for end in range(1, len(text) + 1):
+        if end == len(text) or not unicodedata.category(text[end]).startswith('M'):
+            yield text[start:end]
+            start = end

@@ -1,0 +1,211 @@
+"""A text as a flat, horizontal or stacked, picture of its glyphs."""
+
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+
+from .caching import memory_bounded
+from .fonts import FontChain, Glyph, shaping_available
+
+MAX_CHARACTERS = 1000
+MAX_STRIP_SIDE = 16384  # OpenCV warps no picture with a side beyond 32767
+
+# Blank border of a strip as a fraction of its height. Annotators leave about as much, and it keeps
+# the antialiased rim of the ink inside the polygon.
+_MARGIN = 0.03
+# Narrower than this fraction of its height, a word's ink does not tell how wide its polygon is
+# drawn: "I", "1" and "." keep the white space that the font gives them at either side.
+_NARROW = 0.35
+# Blank between stacked characters as a fraction of their common height.
+_STACK_GAP = 0.12
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """Glyphs of one word on a blank ground, tight to their ink but for a small margin.
+
+    Coordinates are continuous: the strip reaches from (0, 0) to (w, h), and the centre of its first
+    pixel is (0.5, 0.5).
+
+    Attributes:
+        text: The text as drawn: normalised by :func:`normalize_text`.
+        mask: uint8 (h, w), ink from 0 to 255. Shared by all who ask for it: not to be written to.
+        edges: float32 (C + 1,), borders of the cells of the C characters, rising: x of horizontal
+            text, y of stacked text.
+        baseline: y of the baseline of horizontal text, which can lie outside the mask; the lower
+            edge of stacked text.
+        stacked: Whether the characters stand upright one below the other.
+    """
+
+    text: str
+    mask: np.ndarray
+    edges: np.ndarray
+    baseline: float
+    stacked: bool = False
+
+    def character_quads(self) -> np.ndarray:
+        """Cells of the characters: float32 (C, 4, 2), clockwise from the top left."""
+        height, width = self.mask.shape
+        quads = np.empty((len(self.edges) - 1, 4, 2), np.float32)
+        along, across, extent = (1, 0, width) if self.stacked else (0, 1, height)
+        first, last = self.edges[:-1, None], self.edges[1:, None]
+        quads[..., along] = np.where((0, 0, 1, 1) if self.stacked else (0, 1, 1, 0), last, first)
+        quads[..., across] = np.where((0, 1, 1, 0) if self.stacked else (0, 0, 1, 1), extent, 0)
+        return quads
+
+
+def normalize_text(text: str) -> str:
+    """Text as it is drawn.
+
+    Composes characters (Unicode NFC), drops marks that show nothing (variation selectors, byte
+    order mark, soft hyphen, direction marks), makes one blank of any white space between words and
+    none of that around them. Other control characters stay, and no font covers them.
+    """
+    if text.isascii() and text.isprintable() and ' ' not in text:
+        return text
+    text = ''.join(' ' if c.isspace() else c for c in text if not _is_invisible(c))
+    return unicodedata.normalize('NFC', ' '.join(text.split()))
+
+
+def render_strip(text: str, fonts: FontChain, height: int, stacked: bool = False) -> Strip:
+    """Draws a text, cached.
+
+    The strip is tight to the ink of the whole word, as annotated polygons are, with a floor: ink
+    lower than a small letter (of "-", "." or "'") is given the height of one, ink much narrower
+    than high (of "I" or "1") the width that the font gives it.
+
+    Args:
+        text: Text of one line, of at most 1000 characters.
+        fonts: Fonts to draw with.
+        height: Height of capital letters, in pixels: the resolution. The strip's own height
+            follows from the ink of the word: about 0.8 ("xxx") to 1.4 ("Äg") times that.
+        stacked: Characters upright, one below the other, instead of side by side.
+
+    Returns:
+        The strip.
+
+    Raises:
+        ValueError: The text is empty, too long or without ink, or no font covers it.
+    """
+    return _render_strip(normalize_text(text), fonts, int(height), bool(stacked))
+
+
+@memory_bounded(32 * 2**20, size=lambda strip: strip.mask.nbytes + strip.edges.nbytes + 1024)
+def _render_strip(text: str, fonts: FontChain, height: int, stacked: bool) -> Strip:
+    if not text:
+        raise ValueError('an empty text cannot be drawn')
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f'text of {len(text)} characters; at most {MAX_CHARACTERS} can be drawn')
+    # A character is rarely wider than 1.4 capitals are high.
+    height = max(1, min(height, MAX_STRIP_SIDE // (2 * len(text))))
+    return (_stack if stacked and len(text) > 1 else _line)(text, fonts, height)
+
+
+def _line(text: str, fonts: FontChain, height: int) -> Strip:
+    placed: list[tuple[Glyph, int]] = []
+    borders = [0.0]
+    x_height = pen = 0.0
+    shaped = _needs_shaping(text)
+    for font, run in fonts.runs(text):
+        size = max(1, round(height / font.cap_height))
+        x_height = max(x_height, font.x_height * size)
+        if shaped:
+            glyph = font.glyph(run, size, True)
+            placed.append((glyph, round(pen)))
+            face = font.at(size, True)
+            advances = [face.getlength(run[: i + 1]) for i in range(len(run))]
+            borders += [pen + advance for advance in advances]
+            pen += glyph.advance
+            continue
+        previous = None
+        for character in run:
+            if previous is not None:
+                pen += font.kerning(previous, character, size)
+            glyph = font.glyph(character, size)
+            placed.append((glyph, round(pen)))
+            pen += glyph.advance
+            borders.append(pen)
+            previous = character
+    inked = [(glyph, x + glyph.left) for glyph, x in placed if glyph.mask.size]
+    if not inked:
+        raise ValueError(f'{ascii(text)} shows no ink in {[font.path for font in fonts]}')
+
+    left = min(x for _, x in inked)
+    right = max(x + glyph.mask.shape[1] for glyph, x in inked)
+    top = min(-glyph.top for glyph, _ in inked)
+    bottom = max(glyph.mask.shape[0] - glyph.top for glyph, _ in inked)
+    if bottom - top < 0.9 * x_height:
+        top, bottom = min(top, -round(x_height)), max(bottom, 0)
+    if right - left < _NARROW * (bottom - top):
+        left, right = min(left, 0), max(right, round(pen))
+    margin = max(1, round(_MARGIN * (bottom - top)))
+    left, right, top, bottom = left - margin, right + margin, top - margin, bottom + margin
+
+    mask = np.zeros((bottom - top, right - left), np.uint8)
+    for glyph, x in inked:
+        _paste(mask, glyph.mask, x - left, -glyph.top - top)
+    return Strip(text, mask, _edges(borders, -left, right - left), float(-top))
+
+
+def _stack(text: str, fonts: FontChain, height: int) -> Strip:
+    glyphs = []
+    for font, run in fonts.runs(text):
+        size = max(1, round(height / font.cap_height))
+        glyphs += [font.glyph(character, size) for character in run]
+    inked = [glyph for glyph in glyphs if glyph.mask.size]
+    if not inked:
+        raise ValueError(f'{ascii(text)} shows no ink in {[font.path for font in fonts]}')
+
+    ascent = max(glyph.top for glyph in inked)
+    cell = ascent + max(glyph.mask.shape[0] - glyph.top for glyph in inked)
+    width = max(max(glyph.mask.shape[1] for glyph in inked), round(_NARROW * cell))
+    pitch = cell + round(_STACK_GAP * cell)
+    margin = max(1, round(_MARGIN * width))
+    borders = [-pitch / 2 + cell / 2]
+    canvas = np.zeros((pitch * len(glyphs), width + 2 * margin), np.uint8)
+    for i, glyph in enumerate(glyphs):
+        if glyph.mask.size:
+            _paste(
+                canvas,
+                glyph.mask,
+                margin + (width - glyph.mask.shape[1]) // 2,
+                i * pitch + ascent - glyph.top,
+            )
+        borders.append(borders[-1] + pitch)
+    rows = np.flatnonzero(canvas.any(1))
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    mask = np.pad(canvas[top:bottom], ((margin, margin), (0, 0)))
+    return Strip(text, mask, _edges(borders, margin - top, len(mask)), float(len(mask)), True)
+
+
+def _paste(mask: np.ndarray, glyph: np.ndarray, x: int, y: int) -> None:
+    region = mask[y : y + glyph.shape[0], x : x + glyph.shape[1]]
+    np.maximum(region, glyph, out=region)
+
+
+def _edges(borders: list[float], offset: float, end: int) -> np.ndarray:
+    edges = np.clip(np.asarray(borders, np.float32) + offset, 0, end)
+    edges[0], edges[-1] = 0, end
+    return np.maximum.accumulate(edges)
+
+
+def _needs_shaping(text: str) -> bool:
+    """Whether characters of a text join, reorder or carry marks of their own."""
+    if text.isascii() or not any(
+        unicodedata.category(c).startswith('M') or unicodedata.bidirectional(c) in ('R', 'AL')
+        for c in text
+    ):
+        return False
+    if not shaping_available():
+        raise ValueError(
+            f'{ascii(text)} is of a script that has to be shaped, which this Pillow cannot do: '
+            'install a Pillow with raqm and fribidi (the wheels on Linux have raqm)'
+        )
+    return True
+
+
+def _is_invisible(character: str) -> bool:
+    return (
+        unicodedata.category(character) == 'Cf' and character not in '\u200c\u200d'
+    ) or '\ufe00' <= character <= '\ufe0f'
