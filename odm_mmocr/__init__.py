@@ -6,20 +6,32 @@ Importing this package registers its modules into `mmocr.registry`, so a config 
 """
 
 import importlib
+import warnings
 from importlib.util import find_spec
 
+from .compat import allow_training_state, check_neighbours, has_mmengine
 from .version import __version__
 
 __all__ = ['__version__']
 
-for _room in (
-    'checkpoints',
-    'datasets',
-    'engine',
-    'evaluation',
-    'models',
-    'structures',
-    'visualization',
-):
-    if find_spec('mmengine') is not None and find_spec(f'{__name__}.{_room}') is not None:
-        importlib.import_module(f'{__name__}.{_room}')
+if has_mmengine():
+    check_neighbours()
+    allow_training_state()
+    for _room in (
+        'checkpoints',
+        'datasets',
+        'engine',
+        'evaluation',
+        'models',
+        'structures',
+        'visualization',
+    ):
+        if find_spec(f'{__name__}.{_room}') is not None:
+            importlib.import_module(f'{__name__}.{_room}')
+else:
+    warnings.warn(
+        'mmengine is not installed: of odm_mmocr only rendering and synthesis can be used '
+        '(tools/setup_env.sh installs everything)',
+        UserWarning,
+        stacklevel=2,
+    )
