@@ -1,10 +1,11 @@
 """Checks the versions of the packages this one stands on, and mends resuming between two of them.
 
-mmengine 0.10 reads checkpoints with `torch.load`, which since torch 2.6 unpickles nothing but tensors
-and what has been allowed by name (mmengine issue 1655). `allow_training_state` allows what a training
-checkpoint of mmengine holds besides, and no more: loading stays as strict as torch has made it.
+mmengine 0.10 reads checkpoints with `torch.load`, which since torch 2.6 unpickles nothing but
+tensors and what has been allowed by name, so resuming fails. `allow_training_state` allows what a
+training checkpoint holds besides, and no more: loading stays as strict as torch has made it.
 """
 
+import functools
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from importlib.util import find_spec
@@ -53,8 +54,8 @@ def has_mmengine() -> bool:
 def installed_versions(names: Iterable[str]) -> dict[str, str | None]:
     """The version of each installed distribution, None for one that is not installed.
 
-    Nothing is imported, because a neighbour of the wrong version may fail on import with a message of
-    its own that does not help.
+    Nothing is imported, because a neighbour of the wrong version may fail on import with a message
+    of its own that does not help.
     """
     versions: dict[str, str | None] = {}
     for name in names:
@@ -102,12 +103,13 @@ def check_neighbours() -> None:
         raise ImportError(f'odm_mmocr {__version__} does not fit here: ' + '; '.join(misfits))
 
 
+@functools.cache
 def allow_training_state() -> None:
     """Lets `torch.load` read the training state in checkpoints of mmengine, and nothing beyond it.
 
-    Allowed are `mmengine.logging.HistoryBuffer`, numpy arrays and scalars of numbers, and, in place of
-    `builtins.getattr`, a function that returns the stored statistics methods of `HistoryBuffer` and
-    refuses everything else. Calling it again changes nothing.
+    Allowed are `mmengine.logging.HistoryBuffer`, numpy arrays and scalars of numbers, and, in place
+    of `builtins.getattr`, a function that returns the stored statistics methods of `HistoryBuffer`
+    and refuses everything else. Calling it again changes nothing.
     """
     import numpy as np
     import torch
@@ -122,8 +124,8 @@ def allow_training_state() -> None:
         if owner is HistoryBuffer and isinstance(name, str) and name in HISTORY_STATISTICS:
             return getattr(HistoryBuffer, name)
         raise ValueError(
-            f'this checkpoint asks for attribute {name!r} of {owner!r}, which no training state does; '
-            'do not trust the file'
+            f'this checkpoint asks for attribute {name!r} of {owner!r}, which no training state '
+            'does: do not trust the file'
         )
 
     core = np.core.multiarray
