@@ -1,4 +1,15 @@
 from . import transforms
+from .samplers import SeededInfiniteSampler
+from .seeded_dataset import SeededDataset
+from .seeding import SampleIndex, seeded
 from .vocabulary import Vocabulary, build_vocabulary
 
-__all__ = ['Vocabulary', 'build_vocabulary', 'transforms']
+__all__ = [
+    'SampleIndex',
+    'SeededDataset',
+    'SeededInfiniteSampler',
+    'Vocabulary',
+    'build_vocabulary',
+    'seeded',
+    'transforms',
+]

@@ -1,4 +1,12 @@
 from .formatting import PackODMInputs
 from .prompt import DropText, IgnoreUnknownText, NoiseText, ensure_prompt
+from .warp_scene import WarpScene
 
-__all__ = ['DropText', 'IgnoreUnknownText', 'NoiseText', 'PackODMInputs', 'ensure_prompt']
+__all__ = [
+    'DropText',
+    'IgnoreUnknownText',
+    'NoiseText',
+    'PackODMInputs',
+    'WarpScene',
+    'ensure_prompt',
+]

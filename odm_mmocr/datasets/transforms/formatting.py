@@ -82,9 +82,8 @@ class PackODMInputs(BaseTransform):
         """Pack `results`.
 
         Raises:
-            KeyError: If there is neither a prompt nor a text-spotting annotation.
-            ValueError: If the prompt has more than `max_words` words, or the annotation's keys are
-                out of step.
+            ValueError: If there is neither a prompt nor a text-spotting annotation, the prompt has
+                more than `max_words` words, or the annotation's keys are out of step.
         """
         ensure_prompt(results, self.max_words)
         data_sample = ODMDataSample(

@@ -23,14 +23,14 @@ def check_spotting(results: dict) -> None:
         results (dict): A pipeline's results.
 
     Raises:
-        KeyError: If `gt_polygons`, `gt_texts` or `gt_ignored` is missing.
-        ValueError: If they are not of one length.
+        ValueError: If `gt_polygons`, `gt_texts` or `gt_ignored` is missing, or they are not of one
+            length.
     """
     image = results.get('img_path')
     keys = ('gt_polygons', 'gt_texts', 'gt_ignored')
     for key in keys:
         if key not in results:
-            raise KeyError(
+            raise ValueError(
                 f'{image}: there is no {key!r}. ODM needs text-spotting annotations (polygon, '
                 'ignore and text of every instance), loaded by '
                 'LoadOCRAnnotations(with_polygon=True, with_text=True)'
@@ -65,7 +65,7 @@ def ensure_prompt(results: dict, max_words: int = 32) -> dict:
         not in the image) and `gt_prompted` (N,) bool.
 
     Raises:
-        KeyError: If the annotations are not for text spotting.
+        ValueError: If the annotations are not for text spotting.
     """
     if 'prompt_texts' not in results:
         check_spotting(results)

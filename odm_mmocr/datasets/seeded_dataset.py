@@ -1,0 +1,168 @@
+"""A wrapper that gives samples their own random state and survives bad ones."""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+from mmengine.structures import BaseDataElement
+from mmocr.datasets.transforms import LoadOCRAnnotations
+from mmocr.registry import DATASETS
+from torch.utils.data import Dataset
+
+from .seeding import SampleIndex, seeded
+
+
+@DATASETS.register_module()
+class SeededDataset(Dataset):
+    """Any data set, with the random state of each sample fixed by (seed, epoch, index).
+
+    The samples are the same with any number of worker processes, and do not depend on those drawn
+    before. A sample that cannot be loaded or transformed is, in training, logged once with its file
+    and replaced by another that (seed, epoch, index) determines as well; the metainfo `skipped`
+    (list of str) of the replacement's `data_samples` says what was skipped and why. In testing it
+    is an error.
+
+    Args:
+        dataset (Dataset or dict): The data set or its config.
+        seed (int): Seed, 0 or more. Defaults to 0.
+        max_skips (int): Most samples to skip in a row before giving up. Defaults to 20.
+
+    Raises:
+        ValueError: If the annotations lack a key that the pipeline's `LoadOCRAnnotations` is asked
+            to load (they are of another task), the data set is empty, or a setting is out of range.
+    """
+
+    def __init__(self, dataset: Dataset | dict, seed: int = 0, max_skips: int = 20) -> None:
+        if seed < 0 or max_skips < 0:
+            raise ValueError(f'seed ({seed}) and max_skips ({max_skips}) must be 0 or more')
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        self.seed = seed
+        self.max_skips = max_skips
+        self.full_init()
+        if not len(self.dataset):
+            raise ValueError(f'{_name(self.dataset)} has no samples')
+        for part in _parts(self.dataset):
+            # It would draw a replacement for what a transform gives up on, and tell nobody.
+            part.max_refetch = 0
+            _check_annotations(part)
+        self.test_mode = any(getattr(part, 'test_mode', False) for part in _walk(self.dataset))
+        self._logged = set()
+
+    def full_init(self) -> None:
+        """Load the annotations, where the data set loads them lazily."""
+        if hasattr(self.dataset, 'full_init'):
+            self.dataset.full_init()
+
+    @property
+    def metainfo(self) -> dict:
+        """Metainfo of the data set, empty where it has none."""
+        return getattr(self.dataset, 'metainfo', {})
+
+    def get_data_info(self, index: int) -> dict:
+        """The annotation of a sample, as the data set holds it."""
+        return self.dataset.get_data_info(index)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> dict:
+        """Load sample `index` (a `SampleIndex`, or an int for epoch 0).
+
+        Raises:
+            RuntimeError: If it cannot be loaded in testing, or if, in training, `max_skips`
+                replacements cannot be loaded either. It names the file.
+        """
+        epoch = getattr(index, 'epoch', 0)
+        skipped = []
+        chosen = int(index)
+        for attempt in range(self.max_skips + 1):
+            try:
+                with seeded((self.seed, epoch, int(index), attempt)):
+                    sample = self.dataset[SampleIndex(chosen, epoch)]
+            except Exception as error:
+                reason = f'{self._file(chosen)}: {type(error).__name__}: {error}'
+                if self.test_mode:
+                    raise RuntimeError(f'cannot load {reason}') from error
+                self._log(chosen, reason)
+                skipped.append(reason)
+                failure = error
+            else:
+                return _note(sample, skipped)
+            rng = np.random.default_rng((self.seed, epoch, int(index), attempt))
+            chosen = int(rng.integers(len(self)))
+        raise RuntimeError(
+            f'{len(skipped)} samples of {_name(self.dataset)} in a row cannot be loaded '
+            f'(max_skips={self.max_skips}); check the files and the pipeline. The last one: '
+            f'{skipped[-1]}'
+        ) from failure
+
+    def _file(self, index: int) -> str:
+        try:
+            return str(self.dataset.get_data_info(index)['img_path'])
+        except Exception:  # for the message only: it must not hide the error that it describes
+            return f'sample {index} of {_name(self.dataset)}'
+
+    def _log(self, index: int, reason: str) -> None:
+        if index not in self._logged:
+            self._logged.add(index)
+            print_log(f'skipped a bad sample: {reason}', logger='current', level=logging.WARNING)
+
+
+def _walk(dataset: Dataset) -> Iterator[Dataset]:
+    """A data set and all those that it wraps or joins."""
+    yield dataset
+    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    for part in inner:
+        if part is not None:
+            yield from _walk(part)
+
+
+def _parts(dataset: Dataset) -> Iterator[BaseDataset]:
+    """The data sets of annotation files among them."""
+    return (part for part in _walk(dataset) if isinstance(part, BaseDataset))
+
+
+def _name(dataset: Dataset) -> str:
+    file = getattr(dataset, 'ann_file', '')
+    return f'{type(dataset).__name__}({file})' if file else type(dataset).__name__
+
+
+def _check_annotations(dataset: BaseDataset) -> None:
+    """Check that the first instance has what the pipeline is asked to load."""
+    loaders = [t for t in dataset.pipeline.transforms if isinstance(t, LoadOCRAnnotations)]
+    wanted = {
+        key
+        for loader in loaders
+        for key, asked in (
+            ('bbox', loader.with_bbox),
+            ('bbox_label', loader.with_label),
+            ('polygon', loader.with_polygon),
+            ('ignore', loader.with_ignore),
+            ('text', loader.with_text),
+        )
+        if asked
+    }
+    if not wanted or not dataset.ann_file:
+        return
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        if not info.get('instances'):
+            continue
+        missing = sorted(wanted - info['instances'][0].keys())
+        if missing:
+            task = dataset.metainfo.get('task_name', 'unknown')
+            raise ValueError(
+                f'{dataset.ann_file} is of another task ({task}): its instances have no {missing}, '
+                'which LoadOCRAnnotations is to load. Expected are text-spotting annotations '
+                'with polygon, bbox, bbox_label, ignore and text, as prepare_dataset.py writes them'
+            )
+        return
+
+
+def _note(sample: dict, skipped: list[str]) -> dict:
+    data_sample = sample.get('data_samples') if isinstance(sample, dict) else None
+    if skipped and isinstance(data_sample, BaseDataElement):
+        data_sample.set_metainfo({'skipped': skipped})
+    return sample
