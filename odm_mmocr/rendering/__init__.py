@@ -1,6 +1,7 @@
 """Destylized labels: text and polygon in, uniform glyphs out. Needs nothing of OpenMMLab."""
 
 from .fonts import Font, FontChain, load_fonts
+from .labels import fill_polygons, render_label, render_words
 from .meshes import map_points, split_polygon, warp_strip
 from .strips import Strip, normalize_text, render_strip
 
@@ -8,10 +9,13 @@ __all__ = [
     'Font',
     'FontChain',
     'Strip',
+    'fill_polygons',
     'load_fonts',
     'map_points',
     'normalize_text',
+    'render_label',
     'render_strip',
+    'render_words',
     'split_polygon',
     'warp_strip',
 ]

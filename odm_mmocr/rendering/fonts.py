@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 import numpy as np
 from fontTools.ttLib import TTFont, TTLibError
@@ -152,7 +152,7 @@ class FontChain:
             if font is None:
                 raise ValueError(
                     f'no font of {[font.path for font in self.fonts]} has a glyph for '
-                    f'{ascii(cluster)} in {ascii(text)}; add a font that covers it'
+                    f'{cluster!a} in {text!a}; add a font that covers it'
                 )
             if runs and runs[-1][0] == font:
                 runs[-1] = (font, runs[-1][1] + cluster)
@@ -161,7 +161,7 @@ class FontChain:
         return runs
 
 
-FontSpec = Union[None, str, os.PathLike, Font, FontChain, Sequence[Union[str, os.PathLike, Font]]]
+FontSpec = str | os.PathLike | Font | FontChain | Sequence[str | os.PathLike | Font] | None
 
 
 def load_fonts(spec: FontSpec = None) -> FontChain:
@@ -217,7 +217,7 @@ def shaping_available() -> bool:
     return features.check_feature('raqm') and features.check_feature('fribidi')
 
 
-def _load_font(item: Union[str, os.PathLike, Font]) -> Font:
+def _load_font(item: str | os.PathLike | Font) -> Font:
     if isinstance(item, Font):
         return item
     path, index = os.fspath(item), 0

@@ -4,13 +4,17 @@ Image coordinates are those of OpenCV: the centre of the first pixel is (0, 0).
 Strip coordinates are continuous: a strip of w by h pixels reaches from (0, 0) to (w, h).
 """
 
+import math
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
 MAX_COORDINATE = 1e6  # pixels; no image is that large, and arithmetic stays exact enough
 MIN_EXTENT = 1.0  # pixels; in a polygon that is shorter or lower nothing can be drawn
 _MAX_PATCH = 2**22  # pixels of a patch that is still drawn with supersampling
-_MAX_RUNGS = 64
+_MAX_RUNGS = 32
+_WHOLE = np.array((0.0, 1.0))
 
 
 def split_polygon(polygon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -43,14 +47,98 @@ def split_polygon(polygon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return points[:half], points[half:][::-1]
 
 
-def polygon_extent(polygon: np.ndarray) -> tuple[float, float]:
-    """Length along the reading direction and mean height across it, in pixels.
+class Ribbon(NamedTuple):
+    """A polygon as text runs through it.
 
-    Raises:
-        ValueError: As :func:`split_polygon`.
+    Attributes:
+        top, bottom: float64 (k, 2), the two sides in reading direction; a point of the one stands
+            across from the same of the other.
+        stations: Where along the strip, 0 to 1, each pair of points stands; length k.
+        length: Mean length of the two sides, in pixels.
+        height: Mean distance between them, in pixels.
     """
-    top, bottom = split_polygon(polygon)
-    return float(_lengths(top, bottom).mean()), float(_heights(top, bottom).mean())
+
+    top: np.ndarray
+    bottom: np.ndarray
+    stations: np.ndarray
+    length: float
+    height: float
+
+    @classmethod
+    def from_polygon(cls, polygon: np.ndarray) -> 'Ribbon':
+        """Checks a polygon.
+
+        Args:
+            polygon: Points as :func:`split_polygon` takes them.
+
+        Raises:
+            ValueError: Text cannot be drawn into the polygon: as :func:`split_polygon`, and when
+                it is shorter or lower than a pixel, crosses itself, is mirrored, or is concave
+                with 4 points.
+        """
+        top, bottom = split_polygon(polygon)
+        length, height = (_length(top) + _length(bottom)) / 2, float(_heights(top, bottom).mean())
+        if length < MIN_EXTENT or height < MIN_EXTENT:
+            raise ValueError(f'polygon of {length:.2g} x {height:.2g} pixels is too small for text')
+        if len(top) == 2:
+            _check_orientation(_corner_turns(*top.tolist(), *bottom[::-1].tolist()))
+            return cls(top, bottom, _WHOLE, length, height)
+        if len(top) <= _MAX_RUNGS:
+            stations = _stations((top + bottom) / 2)
+            kept = np.append(True, np.diff(stations) > 1e-6)
+            rungs = top[kept], bottom[kept], stations[kept]
+            if len(rungs[0]) > 2 and (_cell_areas(*rungs[:2]) > 0).all():
+                return cls(*rungs, length, height)
+        # Either far more points than needed, or pairs askew: the annotator did not set the points
+        # of the two sides across from each other. Equal arc lengths are the next best guess.
+        stations = np.linspace(0, 1, _MAX_RUNGS)
+        top, bottom = _resample(top, stations), _resample(bottom, stations)
+        _check_orientation(_cell_areas(top, bottom).tolist())
+        return cls(top, bottom, stations, length, height)
+
+    def turned(self, quarters: int) -> 'Ribbon':
+        """The ribbon of 4 points that starts ``quarters`` corners later."""
+        corners = np.roll(np.concatenate((self.top, self.bottom[::-1])), -quarters, axis=0)
+        return Ribbon.from_polygon(corners)
+
+    def warp(
+        self, mask: np.ndarray, shape: tuple[int, int], supersample: int
+    ) -> tuple[np.ndarray, tuple[int, int]]:
+        """Draws a strip: see :func:`warp_strip`."""
+        xs, ys = np.concatenate((self.top, self.bottom)).T.tolist()
+        x0, y0 = max(math.floor(min(xs)), 0), max(math.floor(min(ys)), 0)
+        width = min(math.ceil(max(xs)) + 1, shape[1]) - x0
+        height = min(math.ceil(max(ys)) + 1, shape[0]) - y0
+        if width <= 0 or height <= 0:
+            return np.zeros((0, 0), np.uint8), (x0, y0)
+        if width * height > _MAX_PATCH:
+            supersample = 1
+
+        # From image coordinates to those of the supersampled patch.
+        offset = np.array((x0 - 0.5, y0 - 0.5))
+        top = (self.top - offset) * supersample - 0.5
+        bottom = (self.bottom - offset) * supersample - 0.5
+        mask = _shrink(mask, supersample * self.length, supersample * self.height)
+        warp = _warp_quad if len(top) == 2 else _warp_mesh
+        patch = warp(mask, top, bottom, self.stations, (width * supersample, height * supersample))
+        if supersample > 1:
+            patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_AREA)
+        return patch, (x0, y0)
+
+    def map(self, points: np.ndarray, strip_shape: tuple[int, int]) -> np.ndarray:
+        """Maps points of a strip: see :func:`map_points`."""
+        points = np.asarray(points, np.float64)
+        u, v = points[..., 0] / strip_shape[1], points[..., 1] / strip_shape[0]
+        if len(self.top) == 2:
+            mapped = np.stack((u, v, np.ones_like(u)), -1)
+            mapped = mapped @ _homography(self.top, self.bottom, 1, 1).T
+            return (mapped[..., :2] / mapped[..., 2:]).astype(np.float32)
+        cell = np.clip(np.searchsorted(self.stations, u, 'right') - 1, 0, len(self.stations) - 2)
+        u = ((u - self.stations[cell]) / np.diff(self.stations)[cell])[..., None]
+        v = v[..., None]
+        upper = self.top[cell] * (1 - u) + self.top[cell + 1] * u
+        lower = self.bottom[cell] * (1 - u) + self.bottom[cell + 1] * u
+        return (upper * (1 - v) + lower * v).astype(np.float32)
 
 
 def warp_strip(
@@ -73,28 +161,9 @@ def warp_strip(
         of its first pixel. The patch is empty when the polygon lies outside.
 
     Raises:
-        ValueError: Text cannot be drawn into the polygon: as :func:`split_polygon`, and when it is
-            smaller than a pixel, crosses itself, is mirrored, or is concave with 4 points.
+        ValueError: Text cannot be drawn into the polygon: see :meth:`Ribbon.from_polygon`.
     """
-    top, bottom, stations = _rungs(polygon)
-    corners = np.concatenate((top, bottom))
-    x0, y0 = np.maximum(np.floor(corners.min(0)), 0).astype(int).tolist()
-    x1, y1 = np.ceil(corners.max(0)).astype(int).tolist()
-    width, height = min(x1 + 1, shape[1]) - x0, min(y1 + 1, shape[0]) - y0
-    if width <= 0 or height <= 0:
-        return np.zeros((0, 0), np.uint8), (x0, y0)
-    if width * height > _MAX_PATCH:
-        supersample = 1
-
-    # From image coordinates to those of the supersampled patch.
-    offset = np.array((x0 - 0.5, y0 - 0.5))
-    top, bottom = (top - offset) * supersample - 0.5, (bottom - offset) * supersample - 0.5
-    mask = _shrink(mask, _lengths(top, bottom).max(), _heights(top, bottom).max())
-    warp = _warp_quad if len(stations) == 2 else _warp_mesh
-    patch = warp(mask, top, bottom, stations, (width * supersample, height * supersample))
-    if supersample > 1:
-        patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_AREA)
-    return patch, (x0, y0)
+    return Ribbon.from_polygon(polygon).warp(mask, shape, supersample)
 
 
 def map_points(points: np.ndarray, polygon: np.ndarray, strip_shape: tuple[int, int]) -> np.ndarray:
@@ -109,78 +178,46 @@ def map_points(points: np.ndarray, polygon: np.ndarray, strip_shape: tuple[int, 
         float32 (..., 2) image coordinates.
 
     Raises:
-        ValueError: As :func:`warp_strip`.
+        ValueError: Text cannot be drawn into the polygon: see :meth:`Ribbon.from_polygon`.
     """
-    top, bottom, stations = _rungs(polygon)
-    points = np.asarray(points, np.float64)
-    u, v = points[..., 0] / strip_shape[1], points[..., 1] / strip_shape[0]
-    if len(stations) == 2:
-        homography = _homography(top, bottom, 1, 1)
-        mapped = np.stack((u, v, np.ones_like(u)), -1) @ homography.T
-        return (mapped[..., :2] / mapped[..., 2:]).astype(np.float32)
-    cell = np.clip(np.searchsorted(stations, u, 'right') - 1, 0, len(stations) - 2)
-    u = ((u - stations[cell]) / (stations[cell + 1] - stations[cell]))[..., None]
-    v = v[..., None]
-    upper = top[cell] * (1 - u) + top[cell + 1] * u
-    lower = bottom[cell] * (1 - u) + bottom[cell + 1] * u
-    return (upper * (1 - v) + lower * v).astype(np.float32)
+    return Ribbon.from_polygon(polygon).map(points, strip_shape)
 
 
-def _rungs(polygon: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points of top and bottom in pairs, and where along the strip (0 to 1) each pair stands."""
-    top, bottom = split_polygon(polygon)
-    if _lengths(top, bottom).min() < MIN_EXTENT or _heights(top, bottom).max() < MIN_EXTENT:
-        raise ValueError(f'polygon shorter or lower than {MIN_EXTENT:g} pixel')
-    if len(top) == 2:
-        _check_turns(_corner_turns(top, bottom).ravel())
-        return top, bottom, np.array((0.0, 1.0))
-    if len(top) <= _MAX_RUNGS:
-        stations = _stations((top + bottom) / 2)
-        kept = np.append(np.diff(stations) > 1e-6, True)
-        kept[0], stations[kept.argmax()] = kept.argmax() == 0, 0.0
-        top, bottom, stations = top[kept], bottom[kept], stations[kept]
-        if len(stations) > 2 and (_cell_areas(top, bottom) > 0).all():
-            return top, bottom, stations
-    # Pairs that stand askew: the annotator did not set the points of the two sides across from
-    # each other. Equal arc lengths are the next best guess.
-    stations = np.linspace(0, 1, _MAX_RUNGS // 4 + 1)
-    top, bottom = _resample(top, stations), _resample(bottom, stations)
-    _check_turns(_cell_areas(top, bottom))
-    return top, bottom, stations
-
-
-def _check_turns(turns: np.ndarray) -> None:
-    if (turns > 0).all():
+def _check_orientation(turns: list[float]) -> None:
+    if min(turns) > 0:
         return
-    if (turns < 0).all():
-        raise ValueError('polygon is mirrored: text in it would read from right to left')
+    if max(turns) < 0:
+        raise ValueError('polygon is mirrored: its points must run clockwise around the text')
     raise ValueError('polygon crosses itself, is concave or has no area')
 
 
-def _corner_turns(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    """Cross product of the two sides at each corner: all positive in a convex clockwise quad."""
-    corners = np.concatenate((top, bottom[::-1]))
-    sides = np.roll(corners, -1, 0) - corners
-    before = np.roll(sides, 1, 0)
-    return before[:, 0] * sides[:, 1] - before[:, 1] * sides[:, 0]
+def _corner_turns(*corners: list[float]) -> list[float]:
+    """Cross product of the two sides at each corner: all positive in a convex clockwise polygon."""
+    turns = []
+    for i, (x, y) in enumerate(corners):
+        (x0, y0), (x1, y1) = corners[i - 1], corners[(i + 1) % len(corners)]
+        turns.append((x - x0) * (y1 - y) - (y - y0) * (x1 - x))
+    return turns
 
 
 def _cell_areas(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     """Twice the signed area between each two neighbouring rungs, positive for clockwise ones."""
-    falling, rising = bottom[1:] - top[:-1], bottom[:-1] - top[1:]
-    return falling[:, 1] * -rising[:, 0] + falling[:, 0] * rising[:, 1]
+    falling, rising = bottom[1:] - top[:-1], top[1:] - bottom[:-1]
+    return rising[:, 0] * falling[:, 1] - rising[:, 1] * falling[:, 0]
 
 
 def _steps(line: np.ndarray) -> np.ndarray:
-    return np.hypot(*np.diff(line, axis=0).T)
+    step = line[1:] - line[:-1]
+    return np.hypot(step[:, 0], step[:, 1])
 
 
-def _lengths(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    return np.array((_steps(top).sum(), _steps(bottom).sum()))
+def _length(line: np.ndarray) -> float:
+    return float(_steps(line).sum())
 
 
 def _heights(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    return np.hypot(*(bottom - top).T)
+    rung = bottom - top
+    return np.hypot(rung[:, 0], rung[:, 1])
 
 
 def _stations(line: np.ndarray) -> np.ndarray:
@@ -195,8 +232,10 @@ def _resample(line: np.ndarray, stations: np.ndarray) -> np.ndarray:
 
 
 def _shrink(mask: np.ndarray, length: float, height: float) -> np.ndarray:
-    width = min(mask.shape[1], max(1, round(length)))
-    height = min(mask.shape[0], max(1, round(height)))
+    """Averages a strip down to the size at which it is sampled."""
+    # Samples 1.5 pixels apart, interpolated, still see every pixel.
+    width = mask.shape[1] if mask.shape[1] <= 1.5 * length else max(1, round(length))
+    height = mask.shape[0] if mask.shape[0] <= 1.5 * height else max(1, round(height))
     if (height, width) == mask.shape:
         return mask
     return cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)

@@ -129,7 +129,7 @@ def _line(text: str, fonts: FontChain, height: int) -> Strip:
             previous = character
     inked = [(glyph, x + glyph.left) for glyph, x in placed if glyph.mask.size]
     if not inked:
-        raise ValueError(f'{ascii(text)} shows no ink in {[font.path for font in fonts]}')
+        raise ValueError(f'{text!a} shows no ink in {[font.path for font in fonts]}')
 
     left = min(x for _, x in inked)
     right = max(x + glyph.mask.shape[1] for glyph, x in inked)
@@ -155,7 +155,7 @@ def _stack(text: str, fonts: FontChain, height: int) -> Strip:
         glyphs += [font.glyph(character, size) for character in run]
     inked = [glyph for glyph in glyphs if glyph.mask.size]
     if not inked:
-        raise ValueError(f'{ascii(text)} shows no ink in {[font.path for font in fonts]}')
+        raise ValueError(f'{text!a} shows no ink in {[font.path for font in fonts]}')
 
     ascent = max(glyph.top for glyph in inked)
     cell = ascent + max(glyph.mask.shape[0] - glyph.top for glyph in inked)
@@ -199,7 +199,7 @@ def _needs_shaping(text: str) -> bool:
         return False
     if not shaping_available():
         raise ValueError(
-            f'{ascii(text)} is of a script that has to be shaped, which this Pillow cannot do: '
+            f'{text!a} is of a script that has to be shaped, which this Pillow cannot do: '
             'install a Pillow with raqm and fribidi (the wheels on Linux have raqm)'
         )
     return True
