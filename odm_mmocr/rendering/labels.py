@@ -1,0 +1,175 @@
+"""Destylized labels: every word in one uniform font, where it stands in the scene."""
+
+import math
+import unicodedata
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from .fonts import FontChain, FontSpec, load_fonts
+from .meshes import Ribbon
+from .strips import Strip, render_strip
+
+_SUPERSAMPLE = 2
+# Heights of capitals, in pixels, at which strips are drawn: few, so that strips are found again in
+# their cache whatever the size of the polygon, and near enough to each other for the warp to take
+# most of them as they are. Below 32 pixels, hinting would bend the letters.
+_RESOLUTIONS = (32, 48, 64, 96, 128, 192, 256, 384, 512)
+# From this height over length on, a polygon is asked whether its text runs along its short side.
+_TALL = 1.8
+# fillPoly takes coordinates in units of 1 / 16 pixel.
+_FILL_SHIFT = 4
+
+
+def render_label(
+    polygons: Sequence[np.ndarray],
+    texts: Sequence[str],
+    shape: tuple[int, int],
+    fonts: FontSpec = None,
+) -> np.ndarray:
+    """Draws the destylized label of a scene.
+
+    Args:
+        polygons: N polygons in pixels, flat or (k, 2), k even: the first half of the points along
+            the top of the word in reading direction, the second half back along its bottom.
+            4 points are drawn in perspective, more along the curve.
+        texts: The N words.
+        shape: Height and width of the label, in pixels.
+        fonts: As :func:`load_fonts` takes them.
+
+    Returns:
+        uint8 ``shape``, antialiased ink from 0 to 255. Words that cannot be drawn are left out;
+        :func:`render_words` tells which.
+
+    Raises:
+        FileNotFoundError, ValueError, TypeError: As :func:`render_words`.
+    """
+    return render_words(polygons, texts, shape, fonts)[0]
+
+
+def render_words(
+    polygons: Sequence[np.ndarray],
+    texts: Sequence[str],
+    shape: tuple[int, int],
+    fonts: FontSpec = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws the destylized label of a scene and says which words are in it.
+
+    The result does not depend on the order of the words: where they overlap, the stronger ink
+    stands.
+
+    Args:
+        polygons, texts, shape, fonts: As :func:`render_label`.
+
+    Returns:
+        The label, uint8 ``shape``, and for each word, bool (N,), whether it is drawn, be it in
+        part or wholly outside the image. It is not when no font covers its text, when that is
+        empty, or when its polygon is none that text fits in (:meth:`.meshes.Ribbon.from_polygon`).
+
+    Raises:
+        FileNotFoundError: A font file does not exist.
+        ValueError: The numbers of polygons and texts differ, or a font file is none.
+    """
+    if len(polygons) != len(texts):
+        raise ValueError(f'{len(polygons)} polygons but {len(texts)} texts; expected one each')
+    chain = load_fonts(fonts)
+    label = np.zeros(shape, np.uint8)
+    drawn = np.zeros(len(texts), bool)
+    for i, (polygon, text) in enumerate(zip(polygons, texts)):
+        try:
+            strip, ribbon = fit_text(text, polygon, chain)
+        except ValueError:
+            continue
+        patch, (x, y) = ribbon.warp(strip.mask, shape, _SUPERSAMPLE)
+        drawn[i] = True
+        if patch.size:
+            region = label[y : y + patch.shape[0], x : x + patch.shape[1]]
+            np.maximum(region, patch, out=region)
+    return label, drawn
+
+
+def fill_polygons(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Marks every pixel that a polygon touches.
+
+    Args:
+        polygons: Polygons in pixels, flat or (k, 2), of any number of points. Those with fewer
+            than 3 points or with coordinates that are not finite mark nothing.
+        shape: Height and width, in pixels.
+
+    Returns:
+        bool ``shape``.
+    """
+    filled = np.zeros(shape, np.uint8)
+    # Far outside the image the exact place of a point no longer shows, but it overflows.
+    limit = 8.0 * max(*shape, 1024)
+    for polygon in polygons:
+        points = np.asarray(polygon, np.float64)
+        if points.size < 6 or points.size % 2 or not np.isfinite(points).all():
+            continue
+        points = np.clip(points.reshape(-1, 2), -limit, limit) * 2**_FILL_SHIFT
+        cv2.fillPoly(filled, [points.round().astype(np.int32)], 1, shift=_FILL_SHIFT)
+    return filled.astype(bool)
+
+
+def fit_text(text: str, polygon: np.ndarray, fonts: FontChain) -> tuple[Strip, Ribbon]:
+    """Chooses the strip that is to be warped into a polygon, and which side of that it starts at.
+
+    Text runs along the first half of the points. Much higher than long, a polygon holds either
+    stacked letters or text turned by a quarter, whose vertices start at a corner of the image
+    rather than of the text, as in ICDAR 2015 and MTWI. Wide characters, as of Chinese, are then
+    stacked if that leads down the image; others are taken for what their proportions are nearer to.
+    Turned text is read from top to bottom, or from left to right.
+
+    Args:
+        text: The word.
+        polygon: Its polygon, in pixels.
+        fonts: Fonts to draw with.
+
+    Returns:
+        The strip, of a resolution that is enough for the polygon, and the polygon as the text runs
+        through it.
+
+    Raises:
+        ValueError: The text or the polygon is unusable.
+    """
+    ribbon = Ribbon.from_polygon(polygon)
+    length, height = ribbon.length, ribbon.height
+    strip = render_strip(text, fonts, _resolution(height))
+    if height <= _TALL * length or len(strip.text) < 2:
+        return strip, ribbon
+
+    stacked = render_strip(text, fonts, _resolution(height / len(strip.text)), True)
+    sideways = _misfit(strip, height, length)
+    upright = _misfit(stacked, length, height)
+    if _misfit(strip, length, height) <= min(sideways, upright):
+        return strip, ribbon
+    if len(ribbon.top) > 2:
+        return stacked, ribbon
+    right, down = ribbon.bottom.mean(0) - ribbon.top.mean(0)
+    if _is_wide(strip.text):
+        is_stacked = down > abs(right) / 2
+    else:
+        is_stacked = upright <= sideways
+    if is_stacked:
+        return stacked, ribbon
+    return render_strip(text, fonts, _resolution(length)), ribbon.turned(
+        -1 if -right > abs(down) else 1
+    )
+
+
+def _resolution(height: float) -> int:
+    # A strip of small letters without ascenders is but 0.8 times as high as capitals are.
+    needed = _SUPERSAMPLE * height / 0.8
+    return next((r for r in _RESOLUTIONS if r >= needed), _RESOLUTIONS[-1])
+
+
+def _misfit(strip: Strip, length: float, height: float) -> float:
+    """By which factor, as a logarithm, a strip would be stretched more one way than the other."""
+    natural = strip.mask.shape[1] / strip.mask.shape[0]
+    return abs(math.log(max(length, 1e-3) / max(height, 1e-3) / natural))
+
+
+def _is_wide(text: str) -> bool:
+    wide = sum(unicodedata.east_asian_width(character) in 'WF' for character in text)
+    return 2 * wide > len(text)
