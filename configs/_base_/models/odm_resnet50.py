@@ -1,0 +1,41 @@
+model = dict(
+    type='ODM',
+    # What stock MMOCR detectors normalise with; the released ODM has CLIP's.
+    data_preprocessor=dict(
+        type='ODMDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_size_divisor=32,
+    ),
+    image_encoder=dict(
+        type='ODMImageEncoder',
+        backbone=dict(
+            type='mmdet.ResNet',
+            depth=50,
+            num_stages=4,
+            out_indices=(0, 1, 2, 3),
+            frozen_stages=-1,
+            norm_cfg=dict(type='BN', requires_grad=True),
+            norm_eval=False,
+            style='pytorch',
+        ),
+        embed_dims=512,
+        text_stride=16,
+        grid=(16, 16),
+    ),
+    text_controller=dict(
+        type='TextController',
+        vocabulary=dict(type='Vocabulary'),
+        depth=6,
+        num_heads=8,
+        word_dims=64,
+        word_depth=6,
+        word_heads=8,
+        grid=(32, 32),
+    ),
+    head=dict(type='DestylizationHead', channels=256, hidden_channels=(128, 64)),
+    loss_seg=dict(type='DestylizationSegLoss', loss_weight=1.0),
+    loss_ocr=dict(type='OCRLPIPSLoss', features=dict(type='PPOCRFeatures'), loss_weight=1.0),
+    loss_contrastive=dict(type='BatchContrastiveLoss', loss_weight=0.5),
+)

@@ -1,0 +1,19 @@
+default_scope = 'mmocr'
+custom_imports = dict(imports=['odm_mmocr'], allow_failed_imports=False)
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+randomness = dict(seed=0)
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=50),
+    checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=3),
+)
+custom_hooks = [dict(type='BackboneExportHook'), dict(type='SkippedSamplesHook')]
+log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
+vis_backends = [dict(type='LocalVisBackend')]
+visualizer = dict(type='TextDetLocalVisualizer', name='visualizer', vis_backends=vis_backends)
+log_level = 'INFO'
+load_from = None
+resume = False

@@ -1,0 +1,109 @@
+"""Hooks: whole checkpoints, the backbone beside them, and a count of skipped samples."""
+
+import os
+from collections import Counter
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook, Hook
+from mmocr.registry import HOOKS
+
+from odm_mmocr.checkpoints import architecture_name, export_backbone, save_whole_files
+from odm_mmocr.checkpoints.saving import written_whole
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(CheckpointHook):
+    """MMEngine's checkpoint hook, except that nothing is ever lost or half written.
+
+    A checkpoint is written beside its place and renamed, ``last_checkpoint`` follows, and only
+    then are older ones deleted. MMEngine deletes first and writes in place: a full disk or a
+    kill at the wrong moment leaves neither the old nor the new one.
+
+    Args:
+        As in :class:`mmengine.hooks.CheckpointHook`.
+    """
+
+    def before_train(self, runner) -> None:
+        """Make this process write checkpoints whole, then as in MMEngine."""
+        save_whole_files()
+        super().before_train(runner)
+
+    def _save_checkpoint_with_step(self, runner, step, meta):
+        outdated = self._choose_outdated(runner, step)
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        if not is_main_process():
+            return
+        with written_whole(os.path.join(runner.work_dir, 'last_checkpoint')) as file:
+            file.write(self.last_ckpt.encode())
+        for old in outdated:
+            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+
+    def _choose_outdated(self, runner, step) -> list:
+        """Take ``step`` into the list of kept checkpoints; return those that fall out of it."""
+        if self.max_keep_ckpts <= 0 or step in self.keep_ckpt_ids:
+            return []
+        ids = [*self.keep_ckpt_ids, step]
+        self.keep_ckpt_ids.append(step)
+        runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        return ids[: -self.max_keep_ckpts]
+
+
+@HOOKS.register_module()
+class BackboneExportHook(Hook):
+    """Write the bare backbone beside every checkpoint, ready for a detector.
+
+    Args:
+        filename: Name in the work directory; None: ``backbone_<architecture>.pth``.
+    """
+
+    # After hooks that change the weights to be saved (EMA).
+    priority = 'LOWEST'
+
+    def __init__(self, filename: str | None = None):
+        self.filename = filename
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Export from the checkpoint that is about to be written."""
+        if not is_main_process():
+            return
+        name = self.filename or f'backbone_{architecture_name(checkpoint)}.pth'
+        export_backbone(checkpoint, os.path.join(runner.work_dir, name))
+
+
+@HOOKS.register_module()
+class SkippedSamplesHook(Hook):
+    """Count the samples that :class:`SeededDataset` had to skip, over all workers.
+
+    The sum is in the log as ``skipped``; the reasons stand there at the end of training.
+    """
+
+    def before_train(self, runner) -> None:
+        """Start from zero."""
+        self.reasons = Counter()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Collect what the samples of this batch tell."""
+        for sample in data_batch['data_samples']:
+            self.reasons.update(sample.metainfo.get('skipped', ()))
+        if self.reasons:
+            runner.message_hub.update_scalar('train/skipped', self.reasons.total())
+
+    def after_train(self, runner) -> None:
+        """Say once what was skipped and why."""
+        for reason, times in self.reasons.most_common(20):
+            runner.logger.warning(f'Skipped {times} time(s): {reason}')

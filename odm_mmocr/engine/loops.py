@@ -1,0 +1,58 @@
+"""Training by iterations that resumes at the right sample at once."""
+
+from mmengine.runner import IterBasedTrainLoop
+from mmengine.runner.loops import _InfiniteDataloaderIterator
+from mmocr.registry import LOOPS
+
+
+@LOOPS.register_module()
+class ResumableIterTrainLoop(IterBasedTrainLoop):
+    """MMEngine's loop by iterations, without replaying the data when it resumes.
+
+    MMEngine draws and throws away every batch up to the iteration it resumes from. A sampler
+    with ``seek(position)``, such as :class:`SeededInfiniteSampler`, is told where to go on
+    instead.
+
+    Args:
+        runner, dataloader, max_iters, val_begin, val_interval, dynamic_intervals: As in
+            :class:`mmengine.runner.IterBasedTrainLoop`.
+
+    Raises:
+        TypeError: Resuming with a sampler that cannot seek.
+    """
+
+    def run(self):
+        """Train until ``max_iters``."""
+        self.runner.call_hook('before_train')
+        self.runner.call_hook('before_train_epoch')
+        if self._iter > 0:
+            self.seek(self._iter)
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            self.run_iter(next(self.dataloader_iterator))
+            self._decide_current_val_interval()
+            if self.must_validate():
+                self.runner.val_loop.run()
+        self.runner.call_hook('after_train_epoch')
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def must_validate(self) -> bool:
+        """Whether validation is due after the iteration just done."""
+        return (
+            self.runner.val_loop is not None
+            and self._iter >= self.val_begin
+            and (self._iter % self.val_interval == 0 or self._iter == self._max_iters)
+        )
+
+    def seek(self, iteration: int) -> None:
+        """Let the next batch be the one that belongs to ``iteration``."""
+        sampler = self.dataloader.sampler
+        if not hasattr(sampler, 'seek'):
+            raise TypeError(
+                f'{type(sampler).__name__} cannot seek, so training cannot go on at iteration '
+                f"{iteration}: use sampler=dict(type='SeededInfiniteSampler')"
+            )
+        sampler.seek(iteration * self.dataloader.batch_size)
+        self.dataloader_iterator = _InfiniteDataloaderIterator(self.dataloader)
+        self.runner.logger.info(f'Data go on at iteration {iteration}, nothing is replayed')

@@ -1,0 +1,3 @@
+from .metrics import DestylizationMetric, PromptControlMetric
+
+__all__ = ['DestylizationMetric', 'PromptControlMetric']

@@ -1,0 +1,72 @@
+"""L_bc: in a batch, which image belongs to which words?"""
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import get_world_size
+from mmocr.registry import MODELS
+from torch import Tensor, nn
+
+
+def gather_features(features: Tensor) -> Tensor:
+    """Concatenate the features of all processes, with gradients to each.
+
+    Args:
+        features: (B, ...), the same shape in every process.
+
+    Returns:
+        (B * processes, ...), in the order of ranks; the input itself with one process.
+    """
+    if get_world_size() == 1:
+        return features
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(all_gather(features.contiguous()))
+
+
+def contrastive_loss(images: Tensor, texts: Tensor, valid: Tensor, scale: Tensor) -> Tensor:
+    """Symmetric cross-entropy over the cosine similarities of all valid pairs.
+
+    From `CLIP <https://arxiv.org/abs/2103.00020>`_, figure 3.
+
+    Args:
+        images: (B, C), any length.
+        texts: (B, C); row i belongs to image i.
+        valid: bool (B,); pairs without words are no candidates and have no loss.
+        scale: Scalar, factor of the similarities.
+
+    Returns:
+        Scalar, averaged over both directions and the valid pairs; zero without one.
+    """
+    images = F.normalize(images.float(), dim=-1)
+    texts = F.normalize(texts.float(), dim=-1)
+    logits = scale.float() * images @ texts.T  # (B, B)
+    target = torch.arange(len(logits), device=logits.device)
+    # An invalid candidate gets no probability, but a row must keep one finite entry.
+    forbidden = ~valid & ~torch.eye(len(valid), dtype=torch.bool, device=valid.device)
+    loss = 0
+    for direction in (logits, logits.T):
+        losses = F.cross_entropy(
+            direction.masked_fill(forbidden, -torch.inf), target, reduction='none'
+        )
+        loss = loss + (losses * valid).sum() / (2 * valid.sum().clamp(min=1))
+    return loss
+
+
+@MODELS.register_module()
+class BatchContrastiveLoss(nn.Module):
+    """Batch-level image-text contrastive loss over the images of all processes.
+
+    Args:
+        loss_weight: Factor.
+    """
+
+    def __init__(self, loss_weight: float = 0.5):
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, images: Tensor, texts: Tensor, valid: Tensor, scale: Tensor) -> Tensor:
+        """Compare the features of this process's batch, see :func:`contrastive_loss`."""
+        images, texts = gather_features(images), gather_features(texts)
+        if len(valid) < len(images):
+            valid = gather_features(valid.float()) > 0
+        return self.loss_weight * contrastive_loss(images, texts, valid, scale)

@@ -1,0 +1,184 @@
+"""ODM: redraw the prompted words of an image, and only those, in one uniform font."""
+
+import math
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.structures import PixelData
+from mmocr.registry import MODELS
+from torch import Tensor, nn
+
+from odm_mmocr.structures import ODMDataSample
+
+
+@MODELS.register_module()
+class ODM(BaseModel):
+    """OCR-Text Destylization Modeling, `arXiv 2403.00303 <https://arxiv.org/abs/2403.00303>`_.
+
+    An image encoder sees the image, a Text-Controller reads the prompted words, image tokens
+    look at the words, and a head draws the words that were both prompted and seen::
+
+        image  -> image_encoder ----> stages ------------------------> head -> logits
+                        |  '-> image tokens -> text_controller -> tokens -^
+                        '----> image feature          ^
+        prompt -> text_controller.encode_words -> word vectors -> text feature
+
+    Training minimises L_seg (is there ink of a prompted word at this pixel), L_ocr (does the
+    drawing look right to a network that reads) and L_bc (which image belongs to which words).
+
+    Args:
+        image_encoder: Config of an :class:`ODMImageEncoder`.
+        text_controller: Config of a :class:`TextController`; its ``embed_dims`` is taken from
+            the image encoder.
+        head: Config of a :class:`DestylizationHead`; channels and strides are taken from the
+            image encoder.
+        loss_seg: Config of L_seg.
+        loss_ocr: Config of L_ocr, or None for none.
+        loss_contrastive: Config of L_bc, or None for none.
+        data_preprocessor: Config of an :class:`ODMDataPreprocessor`.
+        channels_last: Keep weights in channels-last memory.
+        init_cfg: Initialisation, as everywhere in MMEngine.
+    """
+
+    def __init__(
+        self,
+        image_encoder: dict,
+        text_controller: dict,
+        head: dict,
+        loss_seg: dict,
+        loss_ocr: dict | None = None,
+        loss_contrastive: dict | None = None,
+        data_preprocessor: dict | None = None,
+        channels_last: bool = True,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(data_preprocessor or dict(type='ODMDataPreprocessor'), init_cfg)
+        encoder = self.image_encoder = MODELS.build(image_encoder)
+        self.text_controller = MODELS.build(dict(text_controller, embed_dims=encoder.embed_dims))
+        self.head = MODELS.build(
+            dict(
+                head,
+                in_channels=encoder.channels,
+                strides=encoder.strides,
+                text_channels=encoder.embed_dims,
+                text_stride=encoder.text_stride,
+            )
+        )
+        self.loss_seg = MODELS.build(loss_seg)
+        self.loss_ocr = MODELS.build(loss_ocr) if loss_ocr else None
+        self.loss_contrastive = MODELS.build(loss_contrastive) if loss_contrastive else None
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        if channels_last:
+            self.to(memory_format=torch.channels_last)
+
+    def forward(
+        self,
+        inputs: Tensor,
+        data_samples: list[ODMDataSample] | None = None,
+        mode: str = 'tensor',
+    ) -> dict | list:
+        """Run the model.
+
+        Args:
+            inputs: (B, 3, H, W), normalised; H and W multiples of 32.
+            data_samples: B samples, each with a ``prompt``, for ``loss`` with a
+                ``gt_destylized`` too. None stands for empty prompts.
+            mode: ``tensor``: raw outputs; ``loss``: losses; ``predict``: the samples with a
+                ``pred_destylized``.
+
+        Returns:
+            ``tensor``: dict of ``stages`` (four maps), ``image_feature`` (B, C),
+            ``text_feature`` (B, C), both not normalised, and ``logits`` (B, 1, H, W).
+            ``loss``: dict of ``loss_seg``, ``loss_ocr``, ``loss_contrastive``.
+            ``predict``: list of samples.
+
+        Raises:
+            ValueError: An unknown mode, or an input size that the backbone cannot take.
+        """
+        if mode == 'tensor':
+            return self.encode_and_draw(inputs, *self.stack_prompts(data_samples, inputs))
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        raise ValueError(f"mode={mode!r} is none of 'tensor', 'loss', 'predict'")
+
+    def encode_and_draw(self, images: Tensor, tokens: Tensor, mask: Tensor, shown: Tensor) -> dict:
+        """The whole network.
+
+        Args:
+            images: (B, 3, H, W).
+            tokens: int64 (B, words, characters).
+            mask: bool (B, words), True where there is a word.
+            shown: bool (B, words), True for words that the image shows.
+
+        Returns:
+            The outputs of mode ``tensor``.
+        """
+        stride = self.image_encoder.strides[-1]
+        if images.shape[-2] % stride or images.shape[-1] % stride:
+            raise ValueError(
+                f'input of {images.shape[-2]}x{images.shape[-1]}: both must be multiples of '
+                f'{stride}; let the data preprocessor pad (pad_size_divisor={stride})'
+            )
+        stages, image_tokens, image_feature = self.image_encoder(images)
+        words = self.text_controller.encode_words(tokens)
+        steered = self.text_controller(image_tokens, words, mask)
+        return dict(
+            stages=stages,
+            image_feature=image_feature,
+            text_feature=self.text_controller.pool_words(words, shown),
+            logits=self.head(stages, steered),
+        )
+
+    def loss(self, images: Tensor, data_samples: list[ODMDataSample]) -> dict[str, Tensor]:
+        """L_seg, L_ocr and L_bc of a batch, each already weighted."""
+        tokens, mask, shown = self.stack_prompts(data_samples, images)
+        outputs = self.encode_and_draw(images, tokens, mask, shown)
+        label = torch.stack([sample.gt_destylized.label for sample in data_samples])
+        ignore = torch.stack([sample.gt_destylized.ignore for sample in data_samples])
+        losses = dict(loss_seg=self.loss_seg(outputs['logits'], label, ignore))
+        if self.loss_ocr is not None:
+            losses['loss_ocr'] = self.loss_ocr(outputs['logits'], label, ignore)
+        if self.loss_contrastive is not None:
+            losses['loss_contrastive'] = self.loss_contrastive(
+                outputs['image_feature'],
+                outputs['text_feature'],
+                shown.any(1),
+                self.logit_scale.clamp(max=math.log(100)).exp(),
+            )
+        return losses
+
+    def predict(self, images: Tensor, data_samples: list[ODMDataSample]) -> list[ODMDataSample]:
+        """Add ``pred_destylized.probability``, float (1, h, w) without padding, to each sample."""
+        logits = self.encode_and_draw(images, *self.stack_prompts(data_samples, images))['logits']
+        probability = logits.float().sigmoid()
+        for sample, drawn in zip(data_samples, probability, strict=True):
+            height, width = sample.img_shape[:2]
+            sample.pred_destylized = PixelData(probability=drawn[:, :height, :width])
+        return data_samples
+
+    def stack_prompts(
+        self, data_samples: list[ODMDataSample] | None, images: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Batch the prompts, cut to the longest of them.
+
+        Args:
+            data_samples: B samples with a ``prompt``; None for B empty prompts.
+            images: (B, 3, H, W), for size and device of empty prompts.
+
+        Returns:
+            Tokens (B, words, characters), mask (B, words), shown (B, words).
+        """
+        if data_samples is None:
+            length = self.text_controller.vocabulary.max_characters
+            mask = torch.zeros(len(images), 1, dtype=torch.bool, device=images.device)
+            return mask.new_zeros(len(images), 1, length, dtype=torch.int64), mask, mask
+        prompts = [sample.prompt for sample in data_samples]
+        count = len(prompts[0].mask)
+        if self.text_controller.mask_padding:
+            count = max(1, *(len(prompt.texts) for prompt in prompts))
+        return tuple(
+            torch.stack([getattr(prompt, name)[:count] for prompt in prompts])
+            for name in ('tokens', 'mask', 'shown')
+        )

@@ -1,0 +1,131 @@
+"""The Text-Controller: reads the prompt, word by word, and steers the image tokens by it."""
+
+import torch
+from mmengine.model import BaseModule
+from mmocr.registry import MODELS, TASK_UTILS
+from torch import Tensor, nn
+
+from .layers import CrossAttentionBlock, LearnedPositions2d, SelfAttentionBlock
+
+
+@MODELS.register_module()
+class TextController(BaseModule):
+    """Encodes the prompted words and tells every place of the image which of them stand there.
+
+    A small causal transformer reads the characters of a word; their mean is the word's vector.
+    Image tokens then attend to the word vectors in ``depth`` cross-attention blocks. Words have
+    no order among themselves. One learned vector stands beside them as "none of these words",
+    so that an image token has somewhere to look when its word was not prompted, and an empty
+    prompt is a prompt too.
+
+    Args:
+        vocabulary: Config of the :class:`Vocabulary` that the pipeline encodes words with.
+        embed_dims: Width of word vectors and image tokens.
+        depth: Cross-attention blocks.
+        num_heads: Heads of the cross-attention.
+        word_dims: Width of the word encoder.
+        word_depth: Blocks of the word encoder.
+        word_heads: Heads of the word encoder.
+        grid: (rows, columns) of the image tokens at the usual input size, where their positions
+            are kept.
+        mask_padding: Leave empty characters and empty words out of encoding, attention and
+            pooling. False reproduces the released model, which encodes, attends to and averages
+            them like real ones and has no vector for "none of these".
+        init_cfg: Initialisation, as everywhere in MMEngine.
+    """
+
+    def __init__(
+        self,
+        vocabulary: dict,
+        embed_dims: int = 512,
+        depth: int = 6,
+        num_heads: int = 8,
+        word_dims: int = 64,
+        word_depth: int = 6,
+        word_heads: int = 8,
+        grid: tuple[int, int] = (32, 32),
+        mask_padding: bool = True,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(init_cfg)
+        self.vocabulary = TASK_UTILS.build(vocabulary)
+        self.mask_padding = mask_padding
+        length = self.vocabulary.max_characters
+
+        self.characters = nn.Embedding(self.vocabulary.num_ids, word_dims)
+        self.character_positions = nn.Parameter(0.01 * torch.randn(length, word_dims))
+        self.word_blocks = nn.ModuleList(
+            SelfAttentionBlock(word_dims, word_heads) for _ in range(word_depth)
+        )
+        self.word_norm = nn.LayerNorm(word_dims)
+        self.word_projection = nn.Parameter(word_dims**-0.5 * torch.randn(word_dims, embed_dims))
+        causal = torch.ones(length, length, dtype=torch.bool).triu(1)
+        self.register_buffer('causal_mask', causal, persistent=False)
+        nn.init.normal_(self.characters.weight, std=0.02)
+
+        if mask_padding:
+            self.none_of_these = nn.Parameter(0.02 * torch.randn(1, 1, embed_dims))
+        self.image_positions = LearnedPositions2d(grid, embed_dims, embed_dims**-0.5)
+        self.blocks = nn.ModuleList(
+            CrossAttentionBlock(embed_dims, num_heads) for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(embed_dims)
+
+    def encode_words(self, tokens: Tensor) -> Tensor:
+        """Turn every word into a vector.
+
+        Args:
+            tokens: int64 (B, words, characters), 0 where there is none.
+
+        Returns:
+            (B, words, embed_dims).
+        """
+        shape = tokens.shape
+        tokens = tokens.flatten(0, 1)  # (B * words, characters)
+        x = self.characters(tokens) + self.character_positions  # (B * words, characters, D)
+        for block in self.word_blocks:
+            x = block(x, self.causal_mask)
+        x = self.word_norm(x)
+        if self.mask_padding:
+            is_end = tokens == self.vocabulary.end
+            real = (is_end.cumsum(1) - is_end.long() == 0).unsqueeze(-1)  # up to the end id
+            x = (x * real).sum(1) / real.sum(1)
+        else:
+            x = x.mean(1)
+        return (x @ self.word_projection).view(*shape[:2], -1)  # (B, words, embed_dims)
+
+    def pool_words(self, words: Tensor, shown: Tensor) -> Tensor:
+        """Average the vectors of the words that the image shows, for the contrastive loss.
+
+        Args:
+            words: (B, words, embed_dims).
+            shown: bool (B, words), True for words that stand in the image.
+
+        Returns:
+            (B, embed_dims); zero where no word is shown.
+        """
+        if not self.mask_padding:
+            return words.mean(1)
+        weight = shown.unsqueeze(-1).to(words.dtype)
+        return (words * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+    def forward(self, tokens: Tensor, words: Tensor, mask: Tensor) -> Tensor:
+        """Steer the image tokens by the words.
+
+        Args:
+            tokens: Image tokens as a map, (B, embed_dims, h, w).
+            words: Word vectors, (B, words, embed_dims).
+            mask: bool (B, words), True where there is a word.
+
+        Returns:
+            (B, embed_dims, h, w).
+        """
+        size = tokens.shape[-2:]
+        padding = None
+        if self.mask_padding:
+            words = torch.cat([self.none_of_these.expand(len(words), -1, -1), words], 1)
+            padding = torch.cat([mask.new_zeros(len(mask), 1), ~mask], 1)
+        x = tokens.flatten(2).transpose(1, 2) + self.image_positions(size)  # (B, h * w, C)
+        for block in self.blocks:
+            x = block(x, words, padding)
+        return self.norm(x).transpose(1, 2).unflatten(2, size)  # (B, C, h, w)

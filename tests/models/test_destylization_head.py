@@ -1,0 +1,60 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from mmocr.registry import MODELS
+
+CHANNELS, STRIDES = (8, 16, 24, 32), (4, 8, 16, 32)
+
+
+def head(**settings):
+    torch.manual_seed(0)
+    config = dict(
+        type='DestylizationHead',
+        in_channels=CHANNELS,
+        strides=STRIDES,
+        text_channels=12,
+        channels=16,
+        hidden_channels=(8, 4),
+    )
+    return MODELS.build({**config, **settings}).eval()
+
+
+def stages(height=64, width=96):
+    torch.manual_seed(1)
+    return [
+        torch.randn(2, c, height // s, width // s) for c, s in zip(CHANNELS, STRIDES, strict=True)
+    ]
+
+
+@pytest.mark.parametrize('stride', STRIDES)
+@pytest.mark.parametrize(('refine', 'subpixel'), [(4, 4), (4, 2), (2, 2), (2, 1), (1, 1)])
+def test_logits_have_the_size_of_the_image(stride, refine, subpixel):
+    model = head(text_stride=stride, refine_stride=refine, subpixel=subpixel)
+    tokens = torch.randn(2, 12, 64 // stride, 96 // stride)
+    assert model(stages(), tokens).shape == (2, 1, 64, 96)
+
+
+def test_position_wise_layers_before_the_last_upsampling_change_nothing():
+    model = head(text_stride=32, refine_stride=2, subpixel=1).double()
+    maps = [s.double() for s in stages()]
+    tokens = torch.randn(2, 12, 2, 3, dtype=torch.double)
+
+    x = model.text_lateral(tokens) + model.laterals[3](maps[3])
+    for level in (2, 1, 0):
+        x = F.interpolate(x, scale_factor=2) + model.laterals[level](maps[level])
+    x = model.refine(F.interpolate(model.smooth(x), scale_factor=2))
+    late = model.draw(model.squeeze(F.interpolate(x, scale_factor=2)))
+    torch.testing.assert_close(model(maps, tokens), late, rtol=0, atol=0)
+
+
+def test_untrained_head_draws_little():
+    probability = head(ink_prior=0.05)(stages(), torch.randn(2, 12, 4, 6)).sigmoid()
+    assert 0.01 < probability.median() < 0.2
+
+
+@pytest.mark.parametrize(
+    'wrong', [dict(text_stride=12), dict(refine_stride=8), dict(refine_stride=2, subpixel=4)]
+)
+def test_strides_must_fit(wrong):
+    with pytest.raises(ValueError, match='stride'):
+        head(**wrong)

@@ -1,0 +1,88 @@
+import pytest
+import torch
+from mmocr.registry import MODELS, TASK_UTILS
+
+VOCABULARY = dict(type='Vocabulary', max_characters=8)
+
+
+@pytest.fixture(scope='module')
+def vocabulary():
+    return TASK_UTILS.build(VOCABULARY)
+
+
+def controller(**settings):
+    torch.manual_seed(0)
+    sizes = dict(embed_dims=16, depth=2, num_heads=2, word_dims=8, word_depth=2, word_heads=2)
+    return MODELS.build(
+        dict(type='TextController', vocabulary=VOCABULARY, grid=(2, 3), **sizes, **settings)
+    ).eval()
+
+
+def encode(vocabulary, words, max_words=4):
+    return (torch.as_tensor(a)[None] for a in vocabulary.encode(words, max_words))
+
+
+def test_word_vector_depends_on_the_word_alone(vocabulary):
+    model = controller()
+    tokens, _ = encode(vocabulary, ['stop', 'exit', 'stops'])
+    together = model.encode_words(tokens)[0]
+    alone = torch.stack([model.encode_words(tokens[:, i : i + 1])[0, 0] for i in range(3)])
+    torch.testing.assert_close(together[:3], alone)
+    assert (together[0] - together[2]).abs().max() > 1e-3
+
+
+def test_empty_characters_do_not_count(vocabulary):
+    model = controller()
+    tokens, _ = encode(vocabulary, ['stop'])
+    longer = tokens.clone()
+    longer[0, 0, 6:] = 7  # after the end of the word
+    torch.testing.assert_close(model.encode_words(tokens)[0, 0], model.encode_words(longer)[0, 0])
+    released = controller(mask_padding=False)
+    assert not torch.allclose(
+        released.encode_words(tokens)[0, 0], released.encode_words(longer)[0, 0]
+    )
+
+
+def test_empty_words_change_nothing_when_masked(vocabulary):
+    model = controller()
+    image = torch.randn(1, 16, 2, 3)
+    results = []
+    for slots in (2, 7):
+        tokens, mask = encode(vocabulary, ['stop', 'exit'], slots)
+        words = model.encode_words(tokens)
+        results.append((model(image, words, mask), model.pool_words(words, mask)))
+    torch.testing.assert_close(results[0], results[1])
+
+
+def test_order_of_words_does_not_matter(vocabulary):
+    model = controller()
+    image = torch.randn(1, 16, 2, 3)
+    outputs = []
+    for prompt in (['stop', 'exit'], ['exit', 'stop']):
+        tokens, mask = encode(vocabulary, prompt)
+        outputs.append(model(image, model.encode_words(tokens), mask))
+    torch.testing.assert_close(*outputs)
+
+
+def test_prompt_changes_the_outcome_and_an_empty_one_is_finite(vocabulary):
+    model = controller()
+    image = torch.randn(1, 16, 4, 5)
+    outputs = []
+    for prompt in (['stop'], ['exit'], []):
+        tokens, mask = encode(vocabulary, prompt)
+        outputs.append(model(image, model.encode_words(tokens), mask))
+        assert outputs[-1].isfinite().all()
+    assert not torch.allclose(outputs[0], outputs[1])
+    assert not torch.allclose(outputs[0], outputs[2])
+
+
+def test_pooling_takes_shown_words_only(vocabulary):
+    model = controller()
+    tokens, _ = encode(vocabulary, ['stop', 'exit', 'noise'])
+    words = model.encode_words(tokens)
+    shown = torch.tensor([[True, True, False, False]])
+    torch.testing.assert_close(model.pool_words(words, shown), words[:, :2].mean(1))
+    assert (model.pool_words(words, ~shown & shown) == 0).all()
+    torch.testing.assert_close(
+        controller(mask_padding=False).pool_words(words, shown), words.mean(1)
+    )
