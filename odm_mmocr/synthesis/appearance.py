@@ -1,0 +1,282 @@
+"""How words look: colours that can be read, boards, outlines, shadows, depth and glow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from odm_mmocr.synthesis.layout import Group
+from odm_mmocr.synthesis.textures import add_grain, random_colour, shade
+
+LUMA = np.float32((0.114, 0.587, 0.299))  # BGR weights of ITU-R BT.601
+# Board and letter colours (BGR) that signs really have.
+SIGN_COLOURS = np.float32(
+    [
+        [(255, 255, 255), (30, 30, 30)],
+        [(20, 20, 20), (240, 240, 240)],
+        [(150, 70, 10), (250, 250, 250)],
+        [(90, 110, 0), (245, 250, 245)],
+        [(40, 30, 190), (250, 250, 250)],
+        [(20, 200, 250), (20, 20, 20)],
+        [(220, 240, 245), (110, 40, 20)],
+        [(230, 235, 240), (30, 30, 180)],
+        [(40, 60, 90), (150, 210, 235)],
+        [(60, 60, 60), (60, 190, 250)],
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Style:
+    """Look of a group; lengths are shares of the word height, 0 switches an effect off.
+
+    Attributes:
+        alpha: opacity of the letters, 0 to 1.
+        outline: width of a border around the letters.
+        shadow: (x, y) offset and softness of a drop shadow.
+        depth: (x, y) offset of the far end of letters that stand out from the wall.
+        glow: width of a halo of light.
+        hollow: letters are only a line of this width.
+        gradient: change of brightness from the upper to the lower end, -1 to 1.
+        worn: standard deviation of grain in the letters, in levels.
+        board_alpha: opacity of the board.
+        board_border: width of a line along the edge of the board.
+    """
+
+    alpha: float = 1.0
+    outline: float = 0.0
+    shadow: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    depth: tuple[float, float] = (0.0, 0.0)
+    glow: float = 0.0
+    hollow: float = 0.0
+    gradient: float = 0.0
+    worn: float = 0.0
+    board_alpha: float = 1.0
+    board_border: float = 0.0
+
+
+def draw_style(rng: np.random.Generator) -> Style:
+    """Draw a look: plain more often than not, one effect or two otherwise."""
+    effect = rng.random()
+    angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.04, 0.12)
+    offset = float(reach * np.cos(angle)), float(reach * abs(np.sin(angle)))
+    return Style(
+        alpha=float(rng.uniform(0.7, 1)) if rng.random() < 0.3 else 1.0,
+        outline=float(rng.uniform(0.04, 0.1)) if 0.45 < effect < 0.6 else 0.0,
+        shadow=(*offset, float(rng.uniform(0, 0.08))) if 0.55 < effect < 0.75 else (0.0, 0.0, 0.0),
+        depth=offset if 0.75 < effect < 0.83 else (0.0, 0.0),
+        glow=float(rng.uniform(0.1, 0.25)) if 0.83 < effect < 0.88 else 0.0,
+        hollow=float(rng.uniform(0.05, 0.08)) if 0.88 < effect < 0.91 else 0.0,
+        gradient=float(rng.uniform(-0.5, 0.5)) if rng.random() < 0.3 else 0.0,
+        worn=float(rng.uniform(4, 22)) if rng.random() < 0.25 else 0.0,
+        board_alpha=float(rng.uniform(0.75, 1)) if rng.random() < 0.3 else 1.0,
+        board_border=float(rng.uniform(0.03, 0.08)) if rng.random() < 0.35 else 0.0,
+    )
+
+
+def luma(colour: np.ndarray) -> np.ndarray:
+    """Brightness of (..., 3) BGR colours, 0 to 255."""
+    return colour @ LUMA
+
+
+def readable_colour(
+    behind: np.ndarray,
+    contrast: float,
+    rng: np.random.Generator,
+    preferred: np.ndarray | None = None,
+    alpha: float = 1.0,
+) -> np.ndarray:
+    """Choose a colour that stands out from what lies behind it.
+
+    Args:
+        behind: (N, 3) BGR pixels of the background.
+        contrast: least difference of brightness from their mean, in levels; a restless background
+            asks for more.
+        rng: source of randomness.
+        preferred: colour to take if it stands out.
+        alpha: opacity with which the colour will be laid on.
+
+    Returns:
+        float32 (3,) BGR.
+    """
+    brightness = luma(behind)
+    mean, spread = float(brightness.mean()), float(brightness.std())
+    reachable = max(mean, 255 - mean) - 12
+    needed = min((contrast + 0.8 * spread) / alpha, reachable)
+    if preferred is not None and abs(luma(preferred) - mean) >= needed:
+        return preferred
+    for _ in range(8):
+        colour = random_colour(rng)
+        if abs(luma(colour) - mean) >= needed:
+            return colour
+    # White or black with a touch of the last colour: always far enough.
+    end, tone = (255.0, 8.0) if mean < 127.5 else (0.0, 8.0)
+    return np.float32(np.clip(end + np.sign(127.5 - end) * rng.uniform(0, tone, 3), 0, 255))
+
+
+def paint_group(
+    image: np.ndarray,
+    group: Group,
+    patches: Sequence[tuple[np.ndarray, tuple[int, int]]],
+    style: Style,
+    contrast: float,
+    rng: np.random.Generator,
+) -> None:
+    """Paint a group into an image, in place.
+
+    Args:
+        image: uint8 (H, W, 3) BGR.
+        group: what to paint.
+        patches: glyph mask and position of each word, as ``warp_strip`` returns them.
+        style: look.
+        contrast: see :func:`readable_colour`.
+        rng: source of randomness.
+    """
+    preferred = None
+    if group.plate is not None:
+        board, preferred = SIGN_COLOURS[rng.integers(len(SIGN_COLOURS))]
+        if rng.random() < 0.5:
+            board, preferred = random_colour(rng), None
+        _paint_board(image, group, board, style, rng)
+    everything = np.concatenate([_pixels_behind(image, *patch) for patch in patches])
+    colour = readable_colour(everything, contrast, rng, preferred, style.alpha)
+    for word, (mask, corner) in zip(group.words, patches):
+        behind = _pixels_behind(image, mask, corner)
+        # The colour of the group may fail on one word, where the background changes under it.
+        own = readable_colour(behind, contrast, rng, colour, style.alpha)
+        _paint_word(image, mask, corner, word.height, own, luma(behind).mean(), style, rng)
+
+
+def _pixels_behind(image: np.ndarray, mask: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
+    """About 200 pixels (N, 3) of the box around a word."""
+    height, width = mask.shape
+    step = max(1, int(np.sqrt(height * width / 200)))
+    region = image[corner[1] : corner[1] + height : step, corner[0] : corner[0] + width : step]
+    return region.reshape(-1, 3).astype(np.float32)
+
+
+def _paint_board(
+    image: np.ndarray, group: Group, colour: np.ndarray, style: Style, rng: np.random.Generator
+) -> None:
+    points = group.plate
+    low = np.floor(points.min(0)).astype(int) - 2
+    width, height = np.ceil(points.max(0)).astype(int) + 3 - low
+    outline = np.round((points - low) * 16).astype(np.int32)
+    mask = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(mask, [outline], 255, cv2.LINE_AA, 4)
+    if rng.random() < 0.4:
+        offset = max(1, int(0.1 * height))
+        soft = cv2.GaussianBlur(mask, (0, 0), max(1.0, 0.05 * height))
+        blend(image, soft, (low[0] + offset // 3, low[1] + offset), np.zeros(3), 0.5)
+    fill = _shaded(mask.shape, colour, style.gradient / 3)
+    if style.worn:
+        add_grain(fill, style.worn / 3, False, rng)
+    blend(image, mask, low, fill, style.board_alpha)
+    if style.board_border:
+        line = np.zeros_like(mask)
+        thickness = max(1, round(style.board_border * group.words[0].height))
+        cv2.polylines(line, [outline], True, 255, thickness, cv2.LINE_AA, 4)
+        edge = shade(colour, 0.4 if luma(colour) > 128 else 2.0) + (20 if luma(colour) < 60 else 0)
+        blend(image, cv2.min(line, mask), low, np.clip(edge, 0, 255), style.board_alpha)
+
+
+def _paint_word(
+    image: np.ndarray,
+    mask: np.ndarray,
+    corner: tuple[int, int],
+    height: float,
+    colour: np.ndarray,
+    behind: float,
+    style: Style,
+    rng: np.random.Generator,
+) -> None:
+    def pixels(share: float) -> int:
+        return max(1, round(share * height))
+
+    # The effects reach beyond the glyphs; below 16 pixels they would only smear them.
+    effects = height >= 16
+    reach = pixels(0.3) + 2 if effects else 0
+    if reach:
+        mask = cv2.copyMakeBorder(mask, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
+        corner = (corner[0] - reach, corner[1] - reach)
+    contrary = np.full(3, 0.0 if luma(colour) > behind else 255.0, np.float32)
+    contrary = 0.85 * contrary + 0.15 * colour
+    if effects and style.glow:
+        halo = cv2.dilate(mask, _disc(pixels(style.glow / 2)))
+        halo = cv2.GaussianBlur(halo, (0, 0), 0.5 * pixels(style.glow))
+        blend(image, halo, corner, contrary, 0.8)
+    if effects and any(style.shadow):
+        x, y, softness = style.shadow
+        cast = _shift(mask, round(x * height), round(y * height))
+        if softness:
+            cast = cv2.GaussianBlur(cast, (0, 0), max(0.5, softness * height))
+        blend(image, cast, corner, contrary, 0.7)
+    if effects and any(style.depth):
+        x, y = (share * height for share in style.depth)
+        steps = max(1, round(np.hypot(x, y)))
+        side = mask
+        for step in range(1, steps + 1):
+            side = cv2.max(side, _shift(mask, round(x * step / steps), round(y * step / steps)))
+        blend(image, side, corner, 0.6 * contrary + 0.4 * colour, 1.0)
+    if effects and style.outline:
+        blend(image, cv2.dilate(mask, _disc(pixels(style.outline))), corner, contrary, style.alpha)
+    if height >= 32 and style.hollow:
+        mask = cv2.subtract(cv2.dilate(mask, _disc(pixels(style.hollow))), mask)
+    ink = colour
+    if effects and (style.gradient or style.worn):
+        # Away from the background, so that the worse end keeps the contrast.
+        away = np.sign(luma(colour) - behind) * abs(style.gradient) / 2
+        ink = _shaded(mask.shape, colour, away)
+        if style.worn:
+            add_grain(ink, style.worn, False, rng)
+    blend(image, mask, corner, ink, style.alpha)
+
+
+def blend(
+    image: np.ndarray,
+    mask: np.ndarray,
+    corner: Sequence[int],
+    colour: np.ndarray,
+    alpha: float,
+) -> None:
+    """Lay a colour over an image where a mask says so, in place.
+
+    Args:
+        image: uint8 (H, W, 3).
+        mask: uint8 (h, w), 0 to 255; what lies outside the image is left out.
+        corner: x and y of the mask's first pixel in the image.
+        colour: (3,), or uint8 (h, w, 3).
+        alpha: opacity of the mask's full value, 0 to 1.
+    """
+    x, y = int(corner[0]), int(corner[1])
+    x0, y0 = max(x, 0), max(y, 0)
+    x1, y1 = min(x + mask.shape[1], image.shape[1]), min(y + mask.shape[0], image.shape[0])
+    if x0 >= x1 or y0 >= y1:
+        return
+    part = (slice(y0 - y, y1 - y), slice(x0 - x, x1 - x))
+    region = image[y0:y1, x0:x1]
+    if colour.ndim == 1:
+        fill = np.empty_like(region)
+        fill[:] = np.clip(colour, 0, 255)
+    else:
+        fill = np.ascontiguousarray(colour[part])
+    weight = mask[part].astype(np.float32) * np.float32(alpha / 255)
+    region[:] = cv2.blendLinear(fill, np.ascontiguousarray(region), weight, 1 - weight)
+
+
+def _shaded(shape: tuple[int, int], colour: np.ndarray, gradient: float) -> np.ndarray:
+    """A colour that grows lighter or darker downwards: uint8 (h, w, 3)."""
+    factors = 1 + np.linspace(0, gradient, shape[0], dtype=np.float32)[:, None, None]
+    filled = np.empty((*shape, 3), np.uint8)
+    filled[:] = np.clip(colour * factors + 40 * (factors - 1), 0, 255)
+    return filled
+
+
+def _disc(radius: int) -> np.ndarray:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+
+
+def _shift(mask: np.ndarray, x: int, y: int) -> np.ndarray:
+    matrix = np.float32(((1, 0, x), (0, 1, y)))
+    return cv2.warpAffine(mask, matrix, mask.shape[::-1], flags=cv2.INTER_NEAREST)

@@ -1,0 +1,243 @@
+"""Annotated scene-text images from backgrounds, words and fonts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from odm_mmocr.rendering.fonts import FontChain
+from odm_mmocr.rendering.meshes import map_points, warp_strip
+from odm_mmocr.rendering.strips import Strip, render_strip
+from odm_mmocr.synthesis.appearance import draw_style, paint_group
+from odm_mmocr.synthesis.backgrounds import Backgrounds
+from odm_mmocr.synthesis.camera import photograph
+from odm_mmocr.synthesis.font_pool import FontPool
+from odm_mmocr.synthesis.layout import (
+    Geometry,
+    Group,
+    Occupancy,
+    arrange_lines,
+    draw_geometry,
+    lay_out,
+)
+from odm_mmocr.synthesis.words import WordSource
+
+# Cap heights, in pixels, at which glyphs are drawn. Few of them, so that they are found in the
+# cache; the strip is then shrunk into its polygon.
+CAP_HEIGHTS = (32, 64, 128, 256)
+ATTEMPTS = 6
+SMALL_SIDE = 256  # pixels; images whose shorter side is below show words of readable size only
+
+
+@dataclass
+class Scene:
+    """An image and its annotation; the lists have one entry a word.
+
+    Attributes:
+        image: uint8 (H, W, 3), BGR.
+        texts: what the words say.
+        polygons: float32 (2n, 2) in pixels, tight to the ink, clockwise from the top left corner
+            of the first letter; n is 2 for straight words and more for curved ones.
+        character_quads: float32 (C, 4, 2), one quadrilateral a character, in the same order of
+            corners.
+        glyphs: mask of the letters as uint8 (h, w), 0 to 255, and x and y of its first pixel in
+            the image; empty unless asked for.
+    """
+
+    image: np.ndarray
+    texts: list[str] = field(default_factory=list)
+    polygons: list[np.ndarray] = field(default_factory=list)
+    character_quads: list[np.ndarray] = field(default_factory=list)
+    glyphs: list[tuple[np.ndarray, tuple[int, int]]] = field(default_factory=list)
+
+    def glyph_mask(self) -> np.ndarray:
+        """All letters in one picture: uint8 (H, W), 0 to 255."""
+        mask = np.zeros(self.image.shape[:2], np.uint8)
+        for patch, (x, y) in self.glyphs:
+            region = mask[y : y + patch.shape[0], x : x + patch.shape[1]]
+            np.maximum(region, patch, out=region)
+        return mask
+
+
+class SceneSynthesizer:
+    """Makes scenes; the same for the same state of the generator it is called with.
+
+    Args:
+        size: (width, height) of the images in pixels, each at least 64.
+        words: text file with one word a line, sequence of words, or None for the built-in list.
+        fonts: folder, font file, sequence of these, or None for those installed.
+        backgrounds: folder of photographs without text, or None for textures and the photographs
+            of scikit-image.
+        words_per_image: least and largest number of words. Where there is no room fewer are set,
+            but always one.
+        text_height: least and largest height of words in pixels. None: 10 (14 in images of less
+            than 256 pixels) to 0.22 of the shorter side.
+        random_words: share (0 to 1) of random numbers, prices, times and codes. None: 0.25 with the
+            built-in list, 0 with given words.
+        vary_case: whether to redraw the casing of words. None: only of the built-in ones.
+        texture_share: share (0 to 1) of procedural backgrounds. None: as
+            :class:`~odm_mmocr.synthesis.backgrounds.Backgrounds` chooses.
+        curved: share (0 to 1) of single words and lines that are bent.
+        blocks: share (0 to 1) of groups that are several lines of words, where enough are left.
+        boards: share (0 to 1) of groups that stand on a sign board.
+        max_rotation: degrees.
+        contrast: least difference of brightness between letters and what is behind, in levels.
+        degradation: strength (0 to 1) of uneven lighting, blur, noise and JPEG.
+        with_glyphs: whether scenes carry the exact masks of their letters.
+
+    Raises:
+        FileNotFoundError: a file or folder does not exist.
+        ValueError: a setting is out of range, a folder or file has nothing usable, or a word
+            cannot be drawn with any of the fonts.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int] = (512, 512),
+        words: str | Path | Sequence[str] | None = None,
+        fonts: str | Path | Sequence[str | Path] | None = None,
+        backgrounds: str | Path | None = None,
+        words_per_image: tuple[int, int] = (1, 8),
+        text_height: tuple[float, float] | None = None,
+        random_words: float | None = None,
+        vary_case: bool | None = None,
+        texture_share: float | None = None,
+        curved: float = 0.2,
+        blocks: float = 0.3,
+        boards: float = 0.3,
+        max_rotation: float = 30.0,
+        contrast: float = 45.0,
+        degradation: float = 1.0,
+        with_glyphs: bool = False,
+    ):
+        self.size = _check_size(size)
+        self.words_per_image = _check_range('words_per_image', words_per_image, 1)
+        if text_height is None:
+            shorter = min(self.size)
+            least = 14.0 if shorter < SMALL_SIDE else 10.0
+            text_height = (least, max(0.22 * shorter, 1.5 * least))
+        self.text_height = _check_range('text_height', text_height, 4)
+        shares = {'curved': curved, 'blocks': blocks, 'boards': boards, 'degradation': degradation}
+        for name, share in shares.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f'{name} is {share}, expected a share from 0 to 1')
+        self.curved, self.blocks, self.boards = curved, blocks, boards
+        self.degradation = degradation
+        self.max_rotation = max_rotation
+        self.contrast = contrast
+        self.with_glyphs = with_glyphs
+        self.words = WordSource(words, random_words, vary_case)
+        self.fonts = FontPool(fonts)
+        self.fonts.check_words(self.words.words)
+        self.backgrounds = Backgrounds(backgrounds, self.size, texture_share)
+
+    def __call__(self, rng: np.random.Generator) -> Scene:
+        """Make a scene.
+
+        Args:
+            rng: source of all randomness.
+        """
+        scene = Scene(self.backgrounds(rng))
+        groups = self._place_groups(rng)
+        shape = scene.image.shape[:2]
+        for group in groups:
+            glyphs = [warp_strip(word.strip.mask, word.polygon, shape) for word in group.words]
+            paint_group(scene.image, group, glyphs, draw_style(rng), self.contrast, rng)
+            for word, glyph in zip(group.words, glyphs):
+                strip = word.strip
+                scene.texts.append(strip.text)
+                scene.polygons.append(word.polygon.astype(np.float32))
+                scene.character_quads.append(
+                    map_points(strip.character_quads(), word.polygon, strip.mask.shape)
+                )
+                if self.with_glyphs:
+                    scene.glyphs.append(glyph)
+        lowest = min(word.height for group in groups for word in group.words)
+        scene.image = photograph(scene.image, self.degradation, lowest, rng)
+        return scene
+
+    def _place_groups(self, rng: np.random.Generator) -> list[Group]:
+        occupancy = Occupancy(self.size)
+        missing = int(rng.integers(self.words_per_image[0], self.words_per_image[1] + 1))
+        groups: list[Group] = []
+        failures = 0
+        while missing and failures < 4:
+            count = _draw_count(missing, self.blocks, rng) if failures == 0 else 1
+            group = self._place_group(count, occupancy, not groups, rng)
+            if group is None:
+                failures += 1
+                continue
+            groups.append(group)
+            missing -= len(group.words)
+        return groups
+
+    def _place_group(
+        self, count: int, occupancy: Occupancy, required: bool, rng: np.random.Generator
+    ) -> Group | None:
+        """Place a group of ``count`` words; None if there is no room, unless ``required``."""
+        low, high = self.text_height
+        height = low * (high / low) ** rng.beta(1.0, 1.3)
+        if count > 2:
+            height = min(height, low + 0.3 * (high - low))
+        lines = self._draw_lines(count, height, rng)
+        strips, boxes = arrange_lines(lines, _cap_height(height), rng)
+        extent = tuple(boxes[:, 2:].max(0) - boxes[:, :2].min(0))
+        plate = None
+        if rng.random() < self.boards:
+            plate = (float(rng.uniform(0.2, 0.7)), float(rng.choice((0.0, 0.15, 0.5))))
+        bounds = (self.size[0] - 5, self.size[1] - 5)
+        for attempt in range(ATTEMPTS):
+            # The later the attempt, the plainer and smaller.
+            calm = attempt >= ATTEMPTS - 2
+            bend = not calm and len(lines) == 1 and rng.random() < self.curved
+            rotation = 0.0 if calm else self.max_rotation
+            geometry = draw_geometry(extent, bend, rotation, rng)
+            if attempt == ATTEMPTS - 1:
+                geometry, plate = Geometry(), None
+            group = lay_out(strips, boxes, geometry, height, bounds, plate)
+            readable = min(word.height for word in group.words) >= 0.99 * low
+            last_resort = required and attempt == ATTEMPTS - 1
+            if (readable or last_resort) and occupancy.place(group, rng):
+                return group
+            height = low + 0.6 * (height - low)
+        return None
+
+    def _draw_lines(self, count: int, height: float, rng: np.random.Generator) -> list[list[Strip]]:
+        """Draw words in one font and spread them over lines."""
+        fonts = self.fonts.pick('a', rng) or self.fonts.chains[0]
+        strips = [self._draw_word(fonts, height, rng) for _ in range(count)]
+        per_line = count if count <= 2 else int(rng.integers(1, 1 + max(2, (count + 1) // 2)))
+        return [strips[start : start + per_line] for start in range(0, count, per_line)]
+
+    def _draw_word(self, fonts: FontChain, height: float, rng: np.random.Generator) -> Strip:
+        text = self.words(rng)
+        if not fonts.covers(text):
+            fonts = self.fonts.pick(text, rng)
+        return render_strip(text, fonts, _cap_height(height))
+
+
+def _draw_count(missing: int, blocks: float, rng: np.random.Generator) -> int:
+    """Number of words in the next group."""
+    if missing >= 3 and rng.random() < blocks:
+        return int(rng.integers(3, min(missing, 10) + 1))
+    return 2 if missing >= 2 and rng.random() < 0.2 else 1
+
+
+def _cap_height(height: float) -> int:
+    """Resolution that gives crisp edges at a word height, both in pixels."""
+    return next((cap for cap in CAP_HEIGHTS if cap >= 1.6 * height), CAP_HEIGHTS[-1])
+
+
+def _check_size(size: Sequence[int]) -> tuple[int, int]:
+    width, height = (int(side) for side in size)
+    if min(width, height) < 64:
+        raise ValueError(f'size is {tuple(size)}, expected (width, height) of at least 64 pixels')
+    return width, height
+
+
+def _check_range(name: str, limits: Sequence[float], least: float) -> tuple[float, float]:
+    low, high = limits
+    if not least <= low <= high:
+        raise ValueError(f'{name} is {tuple(limits)}, expected (least, largest) from {least} up')
+    return low, high
