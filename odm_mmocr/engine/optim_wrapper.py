@@ -6,7 +6,7 @@ from mmocr.registry import OPTIM_WRAPPERS
 
 
 @OPTIM_WRAPPERS.register_module()
-def CudaAmpOptimWrapper(  # noqa: N802, a config names it like the classes it stands for
+def CudaAmpOptimWrapper(
     dtype: str = 'bfloat16', loss_scale='dynamic', **kwargs
 ) -> OptimWrapper:
     """Build an :class:`AmpOptimWrapper` where CUDA is available, else a plain one.

@@ -53,7 +53,7 @@ def test_probing_leaves_the_backbone_as_it_was():
 
 
 def test_three_stages_are_too_few():
-    with pytest.raises(ValueError, match='gives 3 stage.*out_indices'):
+    with pytest.raises(ValueError, match=r'gives 3 stage.*out_indices'):
         encoder(backbone=dict(RESNET18, out_indices=(1, 2, 3)))
 
 

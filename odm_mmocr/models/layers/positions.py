@@ -14,7 +14,7 @@ def resample_positions(positions: Tensor, grid: tuple[int, int], size: tuple[int
         size: (h', w'), rows and columns wanted.
 
     Returns:
-        (h' * w', C), the same tensor when the size is the same; bicubic, antialiased when shrinking.
+        (h' * w', C), the same tensor when the size is the same; bicubic, antialiased down.
     """
     if grid == size:
         return positions

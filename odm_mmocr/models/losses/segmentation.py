@@ -1,6 +1,5 @@
 """L_seg: is there ink of a prompted word at this pixel?"""
 
-import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce, get_world_size
 from mmocr.registry import MODELS

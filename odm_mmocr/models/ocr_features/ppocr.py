@@ -50,8 +50,8 @@ def load_stages(path: Path) -> nn.Module:
     """Read PP-OCRv4's detector and return the part of it that ends in :data:`STAGES`."""
     try:
         import onnx
-        from onnx2torch import convert
         from onnx.utils import Extractor
+        from onnx2torch import convert
     except ImportError as error:
         raise ImportError(f'PPOCRFeatures needs the package {error.name}; {INSTALL}') from error
     if not path.is_file():

@@ -1,0 +1,24 @@
+import pytest
+
+
+def test_resuming_goes_on_at_the_right_sample(make_runner, tmp_path):
+    unbroken = make_runner(9)
+    unbroken.train()
+    whole, weight = unbroken.model.seen, unbroken.model.weight.item()
+    assert len({value for batch in whole for value in batch}) > 20  # new noise in each epoch
+
+    for workers in (0, 2):
+        resumed = make_runner(
+            9, workers, resume=True, load_from=str(tmp_path / 'run' / 'iter_4.pth')
+        )
+        resumed.train()
+        assert resumed.model.seen == whole[4:]
+        assert resumed.model.weight.item() == weight
+
+
+def test_a_sampler_that_cannot_seek_is_named(make_runner, tmp_path):
+    make_runner(2).train()
+    runner = make_runner(4, resume=True, load_from=str(tmp_path / 'run' / 'iter_2.pth'))
+    runner._train_dataloader['sampler'] = dict(type='InfiniteSampler')
+    with pytest.raises(TypeError, match='InfiniteSampler cannot seek'):
+        runner.train()
