@@ -13,7 +13,7 @@ MAX_STRIP_SIDE = 16384  # OpenCV warps no picture with a side beyond 32767
 
 # Blank border of a strip as a fraction of its height. Annotators leave about as much, and it keeps
 # the antialiased rim of the ink inside the polygon.
-_MARGIN = 0.03
+_MARGIN = 0.04
 # Narrower than this fraction of its height, a word's ink does not tell how wide its polygon is
 # drawn: "I", "1" and "." keep the white space that the font gives them at either side.
 _NARROW = 0.35

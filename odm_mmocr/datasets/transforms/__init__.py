@@ -1,3 +1,4 @@
+from .destylize import RenderDestylizedLabel
 from .formatting import PackODMInputs
 from .prompt import DropText, IgnoreUnknownText, NoiseText, ensure_prompt
 from .warp_scene import WarpScene
@@ -7,6 +8,7 @@ __all__ = [
     'IgnoreUnknownText',
     'NoiseText',
     'PackODMInputs',
+    'RenderDestylizedLabel',
     'WarpScene',
     'ensure_prompt',
 ]

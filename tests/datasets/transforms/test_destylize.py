@@ -1,0 +1,129 @@
+"""Property tests of RenderDestylizedLabel."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+pytest.importorskip('mmocr')
+
+from odm_mmocr.datasets.transforms.destylize import RenderDestylizedLabel
+from odm_mmocr.rendering import fill_polygons, render_label
+
+SHAPE = (120, 300)
+
+
+def box(x: int, y: int, width: int = 100, height: int = 30) -> np.ndarray:
+    return np.array([x, y, x + width, y, x + width, y + height, x, y + height], np.float32)
+
+
+def sample(**changes) -> dict:
+    """A scene with a readable word, an ignored one, one that no font covers and a second word."""
+    results = {
+        'img': np.zeros((*SHAPE, 3), np.uint8),
+        'img_shape': SHAPE,
+        'img_path': 'scene.jpg',
+        'gt_polygons': [box(5, 5), box(150, 5), box(5, 70), box(150, 70)],
+        'gt_texts': ['Alpha', '###', '汉字', 'Beta'],
+        'gt_ignored': np.array([False, True, False, False]),
+    }
+    return {**results, **changes}
+
+
+def test_every_readable_text_is_the_prompt_by_default():
+    results = RenderDestylizedLabel()(sample())
+    expected = render_label([box(5, 5), box(150, 70)], ['Alpha', 'Beta'], SHAPE)
+    assert results['gt_destylized'].dtype == np.uint8
+    np.testing.assert_array_equal(results['gt_destylized'], expected)
+    assert results['gt_prompted'].tolist() == [True, False, True, True]
+
+
+def test_unreadable_and_undrawable_words_are_ignored():
+    transform = RenderDestylizedLabel()
+    ignore = transform(sample())['gt_destylized_ignore']
+    assert ignore.dtype == bool
+    np.testing.assert_array_equal(ignore, fill_polygons([box(150, 5), box(5, 70)], SHAPE))
+    assert transform.num_undrawn == 1
+
+
+def test_instances_without_text_are_ignored():
+    ignore = RenderDestylizedLabel()(sample(gt_texts=['Alpha', '###', '  ', 'Beta']))
+    assert ignore['gt_destylized_ignore'][85, 50]
+
+
+def test_prompted_ink_is_never_ignored():
+    polygons = [box(5, 5), box(5, 5), box(5, 70), box(150, 70)]
+    results = RenderDestylizedLabel()(sample(gt_polygons=polygons))
+    assert (results['gt_destylized'] > 0).any()
+    assert not (results['gt_destylized_ignore'] & (results['gt_destylized'] > 0)).any()
+    assert results['gt_destylized_ignore'].any()
+
+
+def test_dropped_words_have_a_label_of_their_own_and_are_background():
+    prompt = {
+        'prompt_texts': ['Beta'],
+        'prompt_noise': [False],
+        'gt_prompted': np.array([False, False, False, True]),
+    }
+    results = RenderDestylizedLabel(with_dropped=True)(sample(**prompt))
+    only_beta = render_label([box(150, 70)], ['Beta'], SHAPE)
+    only_alpha = render_label([box(5, 5)], ['Alpha'], SHAPE)
+    np.testing.assert_array_equal(results['gt_destylized'], only_beta)
+    np.testing.assert_array_equal(results['gt_destylized_dropped'], only_alpha)
+    assert not results['gt_destylized_ignore'][5:35, 5:105].any()
+    assert 'gt_destylized_dropped' not in RenderDestylizedLabel()(sample(**prompt))
+
+
+def test_shape_falls_back_on_the_image():
+    results = sample()
+    del results['img_shape']
+    assert RenderDestylizedLabel()(results)['gt_destylized'].shape == SHAPE
+
+
+def test_scene_without_words():
+    empty = sample(gt_polygons=[], gt_texts=[], gt_ignored=np.zeros(0, bool))
+    results = RenderDestylizedLabel(with_dropped=True)(empty)
+    for key in ('gt_destylized', 'gt_destylized_ignore', 'gt_destylized_dropped'):
+        assert results[key].shape == SHAPE
+        assert not results[key].any()
+
+
+def test_bad_polygons_are_survived_and_counted():
+    polygons = [np.full(8, np.nan, np.float32), box(150, 5), np.zeros(6, np.float32), box(150, 70)]
+    transform = RenderDestylizedLabel()
+    label = transform(sample(gt_polygons=polygons))['gt_destylized']
+    np.testing.assert_array_equal(label, render_label([box(150, 70)], ['Beta'], SHAPE))
+    assert transform.num_undrawn == 2
+
+
+def test_first_undrawn_word_is_logged_once(monkeypatch):
+    lines = []
+    monkeypatch.setattr(
+        'odm_mmocr.datasets.transforms.destylize.print_log', lambda line, **_: lines.append(line)
+    )
+    monkeypatch.setattr(RenderDestylizedLabel, '_has_warned', False)
+    for _ in range(3):
+        RenderDestylizedLabel()(sample())
+    assert len(lines) == 1
+    assert 'scene.jpg, instance 2' in lines[0]
+    assert ascii('汉字') in lines[0]
+
+
+def test_errors_are_raised_where_they_enter(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'nowhere\.ttf'):
+        RenderDestylizedLabel(fonts='nowhere.ttf')
+    no_font = tmp_path / 'no.ttf'
+    no_font.write_text('text')
+    with pytest.raises(ValueError, match=r'no\.ttf'):
+        RenderDestylizedLabel(fonts=[str(no_font)])
+    with pytest.raises(ValueError, match='out of step'):
+        RenderDestylizedLabel()(sample(gt_texts=['Alpha']))
+    with pytest.raises(ValueError, match='gt_texts'):
+        RenderDestylizedLabel()({'gt_polygons': [], 'gt_ignored': []})
+
+
+def test_copies_for_workers_draw_the_same():
+    transform = RenderDestylizedLabel(with_dropped=True)
+    copy = pickle.loads(pickle.dumps(transform))
+    for key in ('gt_destylized', 'gt_destylized_ignore', 'gt_destylized_dropped'):
+        np.testing.assert_array_equal(transform(sample())[key], copy(sample())[key])
