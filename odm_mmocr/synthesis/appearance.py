@@ -1,7 +1,7 @@
 """How words look: colours that can be read, boards, outlines, shadows, depth and glow."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -27,6 +27,9 @@ SIGN_COLOURS = np.float32(
 )
 
 
+RESTLESS = 42.0  # levels; ground that varies more swallows letters without an outline
+
+
 @dataclass(frozen=True)
 class Style:
     """Look of a group; lengths are shares of the word height, 0 switches an effect off.
@@ -40,6 +43,8 @@ class Style:
         hollow: letters are only a line of this width.
         gradient: change of brightness from the upper to the lower end, -1 to 1.
         worn: standard deviation of grain in the letters, in levels.
+        embedded: how much of the structure behind shows through as relief, 0 to 1.
+        soft: blur of the letters' edges, in pixels.
         board_alpha: opacity of the board.
         board_border: width of a line along the edge of the board.
     """
@@ -52,6 +57,8 @@ class Style:
     hollow: float = 0.0
     gradient: float = 0.0
     worn: float = 0.0
+    embedded: float = 0.0
+    soft: float = 0.0
     board_alpha: float = 1.0
     board_border: float = 0.0
 
@@ -67,9 +74,11 @@ def draw_style(rng: np.random.Generator) -> Style:
         shadow=(*offset, float(rng.uniform(0, 0.08))) if 0.55 < effect < 0.75 else (0.0, 0.0, 0.0),
         depth=offset if 0.75 < effect < 0.83 else (0.0, 0.0),
         glow=float(rng.uniform(0.1, 0.25)) if 0.83 < effect < 0.88 else 0.0,
-        hollow=float(rng.uniform(0.05, 0.08)) if 0.88 < effect < 0.91 else 0.0,
+        hollow=float(rng.uniform(0.05, 0.09)) if 0.88 < effect < 0.91 else 0.0,
         gradient=float(rng.uniform(-0.5, 0.5)) if rng.random() < 0.3 else 0.0,
         worn=float(rng.uniform(4, 22)) if rng.random() < 0.25 else 0.0,
+        embedded=float(rng.uniform(0.2, 0.7)) if rng.random() < 0.35 else 0.0,
+        soft=float(rng.uniform(0.3, 0.9)) if rng.random() < 0.5 else 0.0,
         board_alpha=float(rng.uniform(0.75, 1)) if rng.random() < 0.3 else 1.0,
         board_border=float(rng.uniform(0.03, 0.08)) if rng.random() < 0.35 else 0.0,
     )
@@ -80,39 +89,74 @@ def luma(colour: np.ndarray) -> np.ndarray:
     return colour @ LUMA
 
 
-def readable_colour(
-    behind: np.ndarray,
-    contrast: float,
-    rng: np.random.Generator,
-    preferred: np.ndarray | None = None,
-    alpha: float = 1.0,
-) -> np.ndarray:
-    """Choose a colour that stands out from what lies behind it.
+@dataclass(frozen=True)
+class Ground:
+    """What lies behind a word: brightness, how much it varies, and the difference to keep.
+
+    Attributes:
+        mean, spread: of the brightness, in levels.
+        needed: difference of brightness from the mean that makes letters readable, in levels.
+    """
+
+    mean: float
+    spread: float
+    needed: float
+
+
+def look_behind(
+    image: np.ndarray, mask: np.ndarray, corner: tuple[int, int], contrast: float, alpha: float
+) -> Ground:
+    """Measure the background of a word.
 
     Args:
-        behind: (N, 3) BGR pixels of the background.
-        contrast: least difference of brightness from their mean, in levels; a restless background
-            asks for more.
+        image: uint8 (H, W, 3) BGR.
+        mask: uint8 (h, w) glyphs.
+        corner: x and y of the mask in the image.
+        contrast: difference of brightness to keep on even ground, in levels; a restless ground,
+            thin and transparent letters ask for more.
+        alpha: opacity of the letters.
+    """
+    height, width = mask.shape
+    step = max(1, int(np.sqrt(height * width / 300)))
+    region = image[corner[1] : corner[1] + height : step, corner[0] : corner[0] + width : step]
+    brightness = luma(region.astype(np.float32))
+    mean, spread = float(brightness.mean()), float(brightness.std())
+    # What a blur of a pixel leaves of the letters: thin strokes fade, broad ones do not.
+    ink = cv2.blur(mask, (3, 3))[mask > 64]
+    opacity = alpha * (float(ink.mean()) / 255 if ink.size else 0.5)
+    reachable = max(mean, 255 - mean) - 12
+    return Ground(mean, spread, min((contrast + 0.8 * spread) / opacity, reachable))
+
+
+def readable_colour(
+    grounds: Sequence[Ground], rng: np.random.Generator, preferred: np.ndarray | None = None
+) -> np.ndarray:
+    """Choose a colour, float32 (3,) BGR, that stands out from all grounds if any colour does.
+
+    Args:
+        grounds: what lies behind the words.
         rng: source of randomness.
         preferred: colour to take if it stands out.
-        alpha: opacity with which the colour will be laid on.
-
-    Returns:
-        float32 (3,) BGR.
     """
-    brightness = luma(behind)
-    mean, spread = float(brightness.mean()), float(brightness.std())
-    reachable = max(mean, 255 - mean) - 12
-    needed = min((contrast + 0.8 * spread) / alpha, reachable)
-    if preferred is not None and abs(luma(preferred) - mean) >= needed:
-        return preferred
-    for _ in range(8):
-        colour = random_colour(rng)
-        if abs(luma(colour) - mean) >= needed:
-            return colour
-    # White or black with a touch of the last colour: always far enough.
-    end, tone = (255.0, 8.0) if mean < 127.5 else (0.0, 8.0)
-    return np.float32(np.clip(end + np.sign(127.5 - end) * rng.uniform(0, tone, 3), 0, 255))
+    for attempt in range(10):
+        if attempt == 0 and preferred is not None:
+            colour = preferred
+        elif rng.random() < 0.35:
+            colour = rng.uniform(*((205, 255) if rng.random() < 0.5 else (0, 50))) + rng.uniform(
+                -12, 12, 3
+            )
+        else:
+            colour = random_colour(rng)
+        if all(stands_out(colour, ground) for ground in grounds):
+            return np.clip(colour, 0, 255).astype(np.float32)
+    darkest, lightest = min(g.mean for g in grounds), max(g.mean for g in grounds)
+    light = 255 - lightest > darkest
+    return np.full(3, 250.0 if light else 5.0, np.float32) - rng.uniform(-5, 5, 3)
+
+
+def stands_out(colour: np.ndarray, ground: Ground, share: float = 1.0) -> bool:
+    """Whether a colour keeps ``share`` of the needed difference from what lies behind it."""
+    return bool(abs(luma(colour) - ground.mean) >= share * ground.needed)
 
 
 def paint_group(
@@ -130,7 +174,7 @@ def paint_group(
         group: what to paint.
         patches: glyph mask and position of each word, as ``warp_strip`` returns them.
         style: look.
-        contrast: see :func:`readable_colour`.
+        contrast: least difference of brightness between letters and background, in levels.
         rng: source of randomness.
     """
     preferred = None
@@ -139,21 +183,16 @@ def paint_group(
         if rng.random() < 0.5:
             board, preferred = random_colour(rng), None
         _paint_board(image, group, board, style, rng)
-    everything = np.concatenate([_pixels_behind(image, *patch) for patch in patches])
-    colour = readable_colour(everything, contrast, rng, preferred, style.alpha)
-    for word, (mask, corner) in zip(group.words, patches):
-        behind = _pixels_behind(image, mask, corner)
-        # The colour of the group may fail on one word, where the background changes under it.
-        own = readable_colour(behind, contrast, rng, colour, style.alpha)
-        _paint_word(image, mask, corner, word.height, own, luma(behind).mean(), style, rng)
-
-
-def _pixels_behind(image: np.ndarray, mask: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
-    """About 200 pixels (N, 3) of the box around a word."""
-    height, width = mask.shape
-    step = max(1, int(np.sqrt(height * width / 200)))
-    region = image[corner[1] : corner[1] + height : step, corner[0] : corner[0] + width : step]
-    return region.reshape(-1, 3).astype(np.float32)
+    grounds = [look_behind(image, *patch, contrast, style.alpha) for patch in patches]
+    colour = readable_colour(grounds, rng, preferred)
+    for word, (mask, corner), ground in zip(group.words, patches, grounds):
+        own, look = colour, style
+        if not stands_out(colour, ground, 0.8):
+            # The ground changes under this word of the group.
+            own = np.full(3, 250.0 if ground.mean < 127.5 else 5.0, np.float32)
+        if ground.spread > RESTLESS:
+            look = replace(style, alpha=1.0, outline=max(style.outline, 0.06), embedded=0.0)
+        _paint_word(image, mask, corner, word.height, own, ground.mean, look, rng)
 
 
 def _paint_board(
@@ -166,9 +205,10 @@ def _paint_board(
     mask = np.zeros((height, width), np.uint8)
     cv2.fillPoly(mask, [outline], 255, cv2.LINE_AA, 4)
     if rng.random() < 0.4:
-        offset = max(1, int(0.1 * height))
-        soft = cv2.GaussianBlur(mask, (0, 0), max(1.0, 0.05 * height))
-        blend(image, soft, (low[0] + offset // 3, low[1] + offset), np.zeros(3), 0.5)
+        offset = max(1, int(0.06 * min(width, height)))
+        soft = cv2.copyMakeBorder(mask, *[offset] * 4, cv2.BORDER_CONSTANT, value=0)
+        soft = cv2.blur(soft, (2 * offset + 1, 2 * offset + 1))
+        blend(image, soft, (low[0] - offset + offset // 3, low[1]), np.zeros(3), 0.5)
     fill = _shaded(mask.shape, colour, style.gradient / 3)
     if style.worn:
         add_grain(fill, style.worn / 3, False, rng)
@@ -221,7 +261,7 @@ def _paint_word(
         blend(image, side, corner, 0.6 * contrary + 0.4 * colour, 1.0)
     if effects and style.outline:
         blend(image, cv2.dilate(mask, _disc(pixels(style.outline))), corner, contrary, style.alpha)
-    if height >= 32 and style.hollow:
+    if height >= 40 and style.hollow:
         mask = cv2.subtract(cv2.dilate(mask, _disc(pixels(style.hollow))), mask)
     ink = colour
     if effects and (style.gradient or style.worn):
@@ -230,7 +270,9 @@ def _paint_word(
         ink = _shaded(mask.shape, colour, away)
         if style.worn:
             add_grain(ink, style.worn, False, rng)
-    blend(image, mask, corner, ink, style.alpha)
+    if style.soft and height >= 12:
+        mask = cv2.GaussianBlur(mask, (3, 3), style.soft)
+    blend(image, mask, corner, ink, style.alpha, style.embedded, behind)
 
 
 def blend(
@@ -239,6 +281,8 @@ def blend(
     corner: Sequence[int],
     colour: np.ndarray,
     alpha: float,
+    embedded: float = 0.0,
+    level: float = 0.0,
 ) -> None:
     """Lay a colour over an image where a mask says so, in place.
 
@@ -248,6 +292,8 @@ def blend(
         corner: x and y of the mask's first pixel in the image.
         colour: (3,), or uint8 (h, w, 3).
         alpha: opacity of the mask's full value, 0 to 1.
+        embedded: share, 0 to 1, of the image's difference from ``level`` to add to the colour.
+        level: mean brightness of the image there.
     """
     x, y = int(corner[0]), int(corner[1])
     x0, y0 = max(x, 0), max(y, 0)
@@ -261,6 +307,8 @@ def blend(
         fill[:] = np.clip(colour, 0, 255)
     else:
         fill = np.ascontiguousarray(colour[part])
+    if embedded:
+        fill = cv2.addWeighted(fill, 1, region, embedded, -embedded * level)
     weight = mask[part].astype(np.float32) * np.float32(alpha / 255)
     region[:] = cv2.blendLinear(fill, np.ascontiguousarray(region), weight, 1 - weight)
 

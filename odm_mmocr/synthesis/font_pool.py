@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import numpy as np
 from fontTools import agl
 from fontTools.ttLib import TTFont
@@ -17,6 +18,8 @@ from odm_mmocr.rendering.fonts import Font, FontChain
 FONT_SUFFIXES = ('.ttf', '.otf', '.ttc', '.otc')
 # What a font must draw to be taken from the system unasked: symbol fonts lack some of it.
 LATIN = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+# Thinner letters, in pixels, are lost when the picture is blurred a little.
+MIN_STROKE = 1.3
 # Packages with font files in their folders that announce them through no entry point.
 FONT_PACKAGES = ('matplotlib', 'canvas_fonts')
 
@@ -54,13 +57,28 @@ class FontPool:
     def __len__(self) -> int:
         return len(self.chains)
 
-    def pick(self, text: str, rng: np.random.Generator) -> FontChain | None:
-        """Draw a font that covers ``text``; None if there is none."""
+    def pick(self, text: str, height: float, rng: np.random.Generator) -> FontChain:
+        """Draw a font that covers a text.
+
+        Args:
+            text: what is to be drawn; :meth:`check_words` or the like has made sure that it can.
+            height: pixels of a capital letter; hairline fonts are drawn for large letters only.
+            rng: source of randomness.
+
+        Raises:
+            ValueError: no font covers the text.
+        """
         start = int(rng.integers(len(self.chains)))
-        for chain in self.chains[start:] + self.chains[:start]:
-            if chain.covers(text):
+        order = self.chains[start:] + self.chains[:start]
+        covering = (chain for chain in order if chain.covers(text))
+        thin = None
+        for chain in covering:
+            if stroke_width(chain.fonts[0]) * height >= MIN_STROKE:
                 return chain
-        return None
+            thin = thin or chain
+        if thin is None:
+            raise ValueError(f'none of the {len(self.chains)} fonts can draw {text!r}')
+        return thin
 
     def check_words(self, words: Iterable[str]) -> None:
         """Check that every word can be drawn.
@@ -82,6 +100,16 @@ class FontPool:
             )
 
 
+@lru_cache(maxsize=1024)
+def stroke_width(font: Font) -> float:
+    """Width of the main strokes as a fraction of the cap height; 1 where there is no Latin H."""
+    if not font.covers('H'):
+        return 1.0
+    letter = np.pad(font.glyph('H', 100).mask, 1)
+    inside = cv2.distanceTransform((letter > 127).astype(np.uint8), cv2.DIST_L2, 5)
+    return 2 * float(inside.max()) / (100 * font.cap_height)
+
+
 @lru_cache(maxsize=1)
 def installed_fonts() -> tuple[Path, ...]:
     """Find text fonts on this machine.
@@ -89,7 +117,8 @@ def installed_fonts() -> tuple[Path, ...]:
     Searched are the system's font folders, matplotlib's fonts, packages that announce fonts
     through the entry points ``fonts_ttf`` and ``fonts_otf`` (``font-roboto`` and its like on
     PyPI), and ``canvas-fonts``. A font that lacks a Latin letter or digit, draws several alike (a
-    last-resort font) or has symbols in their places is left out; of files of one name the first is taken.
+    last-resort font) or has symbols in their places is left out; of files of one name the first is
+    taken.
 
     Returns:
         Paths, sorted by file name, so that the order does not depend on where they lie.

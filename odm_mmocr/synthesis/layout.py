@@ -14,6 +14,8 @@ ROUNDED_CORNER = np.linspace(0, np.pi / 2, 5)
 # a tightly bent word does; more points than this a polygon does not get.
 TURN_PER_POINT = 0.16
 MAX_POINTS_PER_SIDE = 12
+GROUND_STEP = 4  # pixels of the image to one of the map of its brightness
+CHOICES = 3  # free places among which the calmest is taken
 
 
 @dataclass
@@ -82,8 +84,9 @@ def draw_geometry(
     width, height = extent
     turn, wave = 0.0, (0.0, 0.0)
     if curved and rng.random() < 0.75:
-        # The radius stays above 1.3 heights, or the inner side would crowd into a point.
-        turn = min(rng.uniform(0.5, 3.0), width / (1.3 * height)) * rng.choice((1, -1), p=(0.7, 0.3))
+        # The radius stays above 1.8 heights, or the inner side would crowd into a point.
+        turn = min(rng.uniform(0.4, 2.6), width / (1.8 * height))
+        turn *= rng.choice((1, -1), p=(0.7, 0.3))
     elif curved:
         periods = rng.uniform(0.6, 1.3)
         wave = (min(rng.uniform(0.25, 0.9) * height, 0.12 * width / periods), periods)
@@ -91,13 +94,13 @@ def draw_geometry(
     angle = np.clip(rng.normal(0, spread / 3), -spread, spread)
     if max_rotation > 0 and rng.random() < 0.04:
         angle += rng.choice((-1, 1)) * np.pi / 2
-    yaw, pitch = rng.normal(0, (0.16, 0.08))
+    yaw, pitch = rng.normal(0, (0.11, 0.05))
     return Geometry(
         turn=float(turn),
         wave=wave,
         angle=float(angle),
-        yaw=float(np.clip(yaw, -0.4, 0.4)),
-        pitch=float(np.clip(pitch, -0.2, 0.2)),
+        yaw=float(np.clip(yaw, -0.28, 0.28)),
+        pitch=float(np.clip(pitch, -0.15, 0.15)),
         shear=float(np.clip(rng.normal(0, 0.08), -0.25, 0.25)),
     )
 
@@ -123,7 +126,8 @@ class Surface:
             y = y + g.wave[0] * np.sin(2 * np.pi * g.wave[1] * x / self.width)
         x = x + g.shear * y
         nearness = np.maximum(1 + (g.yaw * x + g.pitch * y) / self.reach, 0.2)
-        x, y = x * nearness, y * nearness
+        # What is turned away is also foreshortened.
+        x, y = x * nearness * (1 - 1.2 * abs(g.yaw)), y * nearness * (1 - abs(g.pitch))
         cos, sin = np.cos(g.angle), np.sin(g.angle)
         return np.stack((cos * x - sin * y, sin * x + cos * y), -1)
 
@@ -269,18 +273,23 @@ def move(group: Group, offset: np.ndarray) -> None:
 
 
 class Occupancy:
-    """Keeps groups apart.
+    """Keeps groups apart and off restless ground.
 
     Args:
-        size: (width, height) of the image.
+        image: uint8 (H, W, 3), the background.
     """
 
-    def __init__(self, size: tuple[int, int]):
-        self.size = size
-        self.taken = np.zeros((size[1], size[0]), np.uint8)
+    def __init__(self, image: np.ndarray):
+        self.taken = np.zeros(image.shape[:2], np.uint8)
+        small = (max(1, image.shape[1] // GROUND_STEP), max(1, image.shape[0] // GROUND_STEP))
+        small = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        self.ground = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
 
     def place(self, group: Group, rng: np.random.Generator, tries: int = 12) -> bool:
         """Move a group, which lies around the origin, to a free place inside the image.
+
+        Of the first few free places that chance finds the calmest is taken; a group with a board
+        does not mind what is behind.
 
         Returns:
             Whether one was found; the group is unchanged if not.
@@ -291,26 +300,39 @@ class Occupancy:
         hull = cv2.convexHull(np.concatenate(corners).astype(np.float32))[:, 0]
         margin = 2 + int(0.05 * max(word.height for word in group.words))
         low, high = hull.min(0), hull.max(0)
-        room = np.asarray(self.size) - 1 - (high - low)
+        room = np.array(self.taken.shape[::-1]) - 1 - (high - low)
         if (room < 0).any():
             return False
+        outline = np.round(hull - low).astype(np.int32) + margin
+        width, height = outline.max(0) + margin + 1
+        mask = np.zeros((height, width), np.uint8)
+        cv2.fillConvexPoly(mask, outline, 1)
+        cv2.polylines(mask, [outline], True, 1, thickness=2 * margin + 1)
+        free: list[tuple[float, np.ndarray]] = []
         for share in rng.random((tries, 2)):
-            offset = share * room - low
-            if self._claim(hull + offset, margin):
-                move(group, offset)
-                return True
-        return False
-
-    def _claim(self, hull: np.ndarray, margin: int) -> bool:
-        points = np.round(hull).astype(np.int32)
-        x0, y0 = np.maximum(points.min(0) - margin, 0)
-        x1, y1 = points.max(0) + margin + 1
-        region = self.taken[y0:y1, x0:x1]
-        mask = np.zeros_like(region)
-        points -= (x0, y0)
-        cv2.fillConvexPoly(mask, points, 1)
-        cv2.polylines(mask, [points], True, 1, thickness=2 * margin + 1)
-        if cv2.countNonZero(cv2.bitwise_and(mask, region)):
+            corner = np.round(share * room).astype(int)
+            part, region = self._window(mask, corner - margin)
+            if cv2.countNonZero(cv2.bitwise_and(part, region)):
+                continue
+            free.append((self._unrest(corner, high - low), corner))
+            if len(free) == (1 if group.plate is not None else CHOICES):
+                break
+        if not free:
             return False
-        cv2.bitwise_or(mask, region, dst=region)
+        corner = min(free, key=lambda place: place[0])[1]
+        part, region = self._window(mask, corner - margin)
+        cv2.bitwise_or(part, region, dst=region)
+        move(group, corner - low)
         return True
+
+    def _window(self, mask: np.ndarray, corner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Parts of a mask, and of the map, that overlap when the mask is laid at a corner."""
+        x, y = corner.tolist()
+        region = self.taken[max(y, 0) : y + mask.shape[0], max(x, 0) : x + mask.shape[1]]
+        top, left = max(-y, 0), max(-x, 0)
+        return mask[top : top + region.shape[0], left : left + region.shape[1]], region
+
+    def _unrest(self, corner: np.ndarray, extent: np.ndarray) -> float:
+        x0, y0 = corner // GROUND_STEP
+        x1, y1 = ((corner + extent) / GROUND_STEP).astype(int) + 1
+        return float(cv2.meanStdDev(self.ground[y0:y1, x0:x1])[1][0, 0])

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from odm_mmocr.rendering.fonts import FontChain
 from odm_mmocr.rendering.meshes import map_points, warp_strip
 from odm_mmocr.rendering.strips import Strip, render_strip
 from odm_mmocr.synthesis.appearance import draw_style, paint_group
@@ -17,6 +16,7 @@ from odm_mmocr.synthesis.layout import (
     Geometry,
     Group,
     Occupancy,
+    PlacedWord,
     arrange_lines,
     draw_geometry,
     lay_out,
@@ -27,6 +27,7 @@ from odm_mmocr.synthesis.words import WordSource
 # cache; the strip is then shrunk into its polygon.
 CAP_HEIGHTS = (32, 64, 128, 256)
 ATTEMPTS = 6
+MAX_BOARD_TURN = 1.2  # radians; boards that are bent more look like no board
 SMALL_SIDE = 256  # pixels; images whose shorter side is below show words of readable size only
 
 
@@ -107,7 +108,7 @@ class SceneSynthesizer:
         blocks: float = 0.3,
         boards: float = 0.3,
         max_rotation: float = 30.0,
-        contrast: float = 45.0,
+        contrast: float = 55.0,
         degradation: float = 1.0,
         with_glyphs: bool = False,
     ):
@@ -139,10 +140,10 @@ class SceneSynthesizer:
             rng: source of all randomness.
         """
         scene = Scene(self.backgrounds(rng))
-        groups = self._place_groups(rng)
+        groups = self._place_groups(Occupancy(scene.image), rng)
         shape = scene.image.shape[:2]
         for group in groups:
-            glyphs = [warp_strip(word.strip.mask, word.polygon, shape) for word in group.words]
+            glyphs = [_draw_glyphs(word, shape) for word in group.words]
             paint_group(scene.image, group, glyphs, draw_style(rng), self.contrast, rng)
             for word, glyph in zip(group.words, glyphs):
                 strip = word.strip
@@ -157,8 +158,7 @@ class SceneSynthesizer:
         scene.image = photograph(scene.image, self.degradation, lowest, rng)
         return scene
 
-    def _place_groups(self, rng: np.random.Generator) -> list[Group]:
-        occupancy = Occupancy(self.size)
+    def _place_groups(self, occupancy: Occupancy, rng: np.random.Generator) -> list[Group]:
         missing = int(rng.integers(self.words_per_image[0], self.words_per_image[1] + 1))
         groups: list[Group] = []
         failures = 0
@@ -184,7 +184,7 @@ class SceneSynthesizer:
         strips, boxes = arrange_lines(lines, _cap_height(height), rng)
         extent = tuple(boxes[:, 2:].max(0) - boxes[:, :2].min(0))
         plate = None
-        if rng.random() < self.boards:
+        if rng.random() < self.boards * (1.5 if len(lines) > 1 else 1):
             plate = (float(rng.uniform(0.2, 0.7)), float(rng.choice((0.0, 0.15, 0.5))))
         bounds = (self.size[0] - 5, self.size[1] - 5)
         for attempt in range(ATTEMPTS):
@@ -195,7 +195,8 @@ class SceneSynthesizer:
             geometry = draw_geometry(extent, bend, rotation, rng)
             if attempt == ATTEMPTS - 1:
                 geometry, plate = Geometry(), None
-            group = lay_out(strips, boxes, geometry, height, bounds, plate)
+            board = plate if abs(geometry.turn) < MAX_BOARD_TURN else None
+            group = lay_out(strips, boxes, geometry, height, bounds, board)
             readable = min(word.height for word in group.words) >= 0.99 * low
             last_resort = required and attempt == ATTEMPTS - 1
             if (readable or last_resort) and occupancy.place(group, rng):
@@ -205,16 +206,14 @@ class SceneSynthesizer:
 
     def _draw_lines(self, count: int, height: float, rng: np.random.Generator) -> list[list[Strip]]:
         """Draw words in one font and spread them over lines."""
-        fonts = self.fonts.pick('a', rng) or self.fonts.chains[0]
-        strips = [self._draw_word(fonts, height, rng) for _ in range(count)]
+        texts = [self.words(rng) for _ in range(count)]
+        common = self.fonts.pick(texts[0], height, rng)
+        strips = []
+        for text in texts:
+            fonts = common if common.covers(text) else self.fonts.pick(text, height, rng)
+            strips.append(render_strip(text, fonts, _cap_height(height)))
         per_line = count if count <= 2 else int(rng.integers(1, 1 + max(2, (count + 1) // 2)))
         return [strips[start : start + per_line] for start in range(0, count, per_line)]
-
-    def _draw_word(self, fonts: FontChain, height: float, rng: np.random.Generator) -> Strip:
-        text = self.words(rng)
-        if not fonts.covers(text):
-            fonts = self.fonts.pick(text, rng)
-        return render_strip(text, fonts, _cap_height(height))
 
 
 def _draw_count(missing: int, blocks: float, rng: np.random.Generator) -> int:
@@ -222,6 +221,12 @@ def _draw_count(missing: int, blocks: float, rng: np.random.Generator) -> int:
     if missing >= 3 and rng.random() < blocks:
         return int(rng.integers(3, min(missing, 10) + 1))
     return 2 if missing >= 2 and rng.random() < 0.2 else 1
+
+
+def _draw_glyphs(word: PlacedWord, shape: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
+    # Large letters have no detail near the size of a pixel that would need finer sampling.
+    supersample = 2 if word.height < 40 else 1
+    return warp_strip(word.strip.mask, word.polygon, shape, supersample)
 
 
 def _cap_height(height: float) -> int:

@@ -79,7 +79,8 @@ def _in_perspective(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """See a surface obliquely, enlarged so that it still fills the image."""
     height, width = image.shape[:2]
     corners = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
-    moved = corners + rng.uniform(0, 0.22, (4, 2)) * corners.mean(0) * np.sign(corners.mean(0) - corners)
+    inwards = corners.mean(0) - corners
+    moved = corners + rng.uniform(0, 0.22, (4, 2)) * inwards
     matrix = cv2.getPerspectiveTransform(moved.astype(np.float32), corners)
     return cv2.warpPerspective(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
 

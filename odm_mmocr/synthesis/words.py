@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from odm_mmocr.rendering.strips import normalize_text
 from odm_mmocr.synthesis.common_words import COMMON_WORDS
 
+MAX_LENGTH = 100  # characters; what is longer is no word, and could not be read in an image
 LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
 DIGITS = '0123456789'
 PUNCTUATION = '!?.:;,-&+#@*/()"\''
@@ -20,34 +22,38 @@ def load_words(words: str | Path | Sequence[str]) -> list[str]:
             sequence of strings.
 
     Returns:
-        The words in the given order, without surrounding white space.
+        The words in the given order, as :func:`~odm_mmocr.rendering.normalize_text` writes them.
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: there is no word, a word is blank or not a string, or the file is not UTF-8.
+        ValueError: there is no word, a word is blank, far too long or not a string, or the file is
+            not UTF-8.
     """
     if isinstance(words, (str, Path)):
         path = Path(words)
+        source = f'word file {str(path)!r}'
         if not path.is_file():
             raise FileNotFoundError(
-                f'word file {str(path)!r} does not exist; give a text file with one word a line, '
-                'or a list of words'
+                f'{source} does not exist; give a text file with one word a line, or a list'
             )
         try:
             lines = path.read_text(encoding='utf-8-sig').splitlines()
         except UnicodeDecodeError as error:
-            raise ValueError(f'word file {str(path)!r} is not UTF-8 text: {error}') from error
-        loaded = [line.strip() for line in lines if line.strip()]
-        if not loaded:
-            raise ValueError(f'word file {str(path)!r} is empty; write one word a line')
-        return loaded
+            raise ValueError(f'{source} is not UTF-8 text: {error}') from error
+        words = [line for line in lines if line.strip()]
+    else:
+        source = 'the list of words'
+    if not len(words):
+        raise ValueError(f'{source} is empty; give at least one word, or None for built-in words')
     loaded = []
-    for position, word in enumerate(words):
-        if not isinstance(word, str) or not word.strip():
-            raise ValueError(f'words[{position}] is {word!r}; every word must be a non-blank string')
-        loaded.append(word.strip())
-    if not loaded:
-        raise ValueError('the list of words is empty; give at least one word, or None for built-in')
+    for number, word in enumerate(words, 1):
+        text = normalize_text(word) if isinstance(word, str) else ''
+        if not 1 <= len(text) <= MAX_LENGTH:
+            raise ValueError(
+                f'word {number} of {source} is {word!r:.60}; expected a string of 1 to '
+                f'{MAX_LENGTH} visible characters: correct or remove it'
+            )
+        loaded.append(text)
     return loaded
 
 
@@ -88,7 +94,7 @@ def _recase(word: str, rng: np.random.Generator) -> str:
         word = word.upper()
     elif style < 0.8:
         word = word[:1].upper() + word[1:]
-    elif style > 0.97:
+    elif style > 0.99:
         word = ''.join(c.upper() if up else c for c, up in zip(word, rng.random(len(word)) < 0.5))
     if rng.random() < 0.05:
         word += PUNCTUATION[rng.integers(len(PUNCTUATION))]
@@ -120,8 +126,8 @@ def _time(rng: np.random.Generator) -> str:
 
 def _date(rng: np.random.Generator) -> str:
     separator = '/.-'[rng.integers(3)]
-    parts = f'{rng.integers(1, 32):02d}', f'{rng.integers(1, 13):02d}', f'{rng.integers(1950, 2035)}'
-    return separator.join(parts[: 2 + rng.integers(2)])
+    day_and_month = f'{rng.integers(1, 32):02d}{separator}{rng.integers(1, 13):02d}'
+    return day_and_month + (f'{separator}{rng.integers(1950, 2035)}' if rng.random() < 0.5 else '')
 
 
 def _phone(rng: np.random.Generator) -> str:
