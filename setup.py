@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parent
 PACKAGE = 'odm_mmocr'
 FOR_MIM = ('configs', 'tools', 'model-index.yml')
 EXTRAS = ('ppocr', 'craft', 'synthesis', 'tests')
-NOT_FOR_WHEELS = shutil.ignore_patterns('__pycache__', '*.py[cod]')
+# The shell scripts set up a clone, which a wheel is not.
+NOT_FOR_WHEELS = shutil.ignore_patterns('__pycache__', '*.py[cod]', '*.sh')
 
 
 def read_version() -> str:

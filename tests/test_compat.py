@@ -177,7 +177,7 @@ class TestTrainingState:
     def test_stock_config_that_lists_the_package(self, tmp_path):
         torch.save({'loss': HistoryBuffer([1.0], [1])}, tmp_path / 'state.pth')
         tmp_path.joinpath('stock.py').write_text(
-            "_base_ = 'mmocr::_base_/default_runtime.py'\n"
+            "_base_ = 'mmocr::textdet/_base_/default_runtime.py'\n"
             "custom_imports = dict(imports=['odm_mmocr'], allow_failed_imports=False)\n"
         )
         code = (
@@ -187,12 +187,12 @@ class TestTrainingState:
             f'Config.fromfile({str(tmp_path / "stock.py")!r})\n'
             'class Reading(list):\n'
             '    def __getitem__(self, index):\n'
-            f'        return torch.load({str(tmp_path / "state.pth")!r})["loss"].mean()\n'
+            f'        return [torch.load({str(tmp_path / "state.pth")!r})["loss"].mean().item()]\n'
             'print(list(DataLoader(Reading([0]), batch_size=None, num_workers=1)))\n'
         )
         result = run_python(code)
         assert result.returncode == 0, result.stderr
-        assert '[1.0]' in result.stdout
+        assert '[[1.0]]' in result.stdout
 
 
 class Call:
