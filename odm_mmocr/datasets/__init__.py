@@ -2,12 +2,14 @@ from . import transforms
 from .samplers import SeededInfiniteSampler
 from .seeded_dataset import SeededDataset
 from .seeding import SampleIndex, seeded
+from .synthesized_scene_text import SynthesizedSceneText
 from .vocabulary import Vocabulary, build_vocabulary
 
 __all__ = [
     'SampleIndex',
     'SeededDataset',
     'SeededInfiniteSampler',
+    'SynthesizedSceneText',
     'Vocabulary',
     'build_vocabulary',
     'seeded',

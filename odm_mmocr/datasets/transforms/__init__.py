@@ -1,5 +1,4 @@
 from .destylize import RenderDestylizedLabel
-from .destylize import RenderDestylizedLabel
 from .formatting import PackODMInputs
 from .prompt import DropText, IgnoreUnknownText, NoiseText, ensure_prompt
 from .warp_scene import WarpScene
@@ -9,7 +8,6 @@ __all__ = [
     'IgnoreUnknownText',
     'NoiseText',
     'PackODMInputs',
-    'RenderDestylizedLabel',
     'RenderDestylizedLabel',
     'WarpScene',
     'ensure_prompt',
