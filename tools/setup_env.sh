@@ -44,16 +44,24 @@ trap 'say; fail "interrupted; run it again to go on"' INT TERM
 
 # The reason of a failed command, out of what it wrote, in one line that says what to do.
 reason() {
-  local recent
+  local recent unreachable
+  unreachable="the package registry cannot be reached: check the network, the proxy and 'pip config list', then run it again"
   recent=$(tail -n 400 "$LOG" 2>/dev/null)
   if grep -qiE 'no space left on device|disk quota exceeded' <<<"$recent"; then
     say "the disk is full: free $VENV_GIB GiB for $VENV and $TEMPORARY_GIB GiB for ${TMPDIR:-/tmp}, then run it again"
-  elif grep -qE 'name resolution|Name or service not known|NewConnectionError|Failed to establish|ConnectTimeout|Max retries exceeded|Connection refused|Network is unreachable|ProxyError|SSLError|ReadTimeoutError|from versions: none' <<<"$recent"; then
-    say "the package registry cannot be reached: check the network, the proxy and 'pip config list', then run it again"
-  elif grep -qE 'Could not find a version|No matching distribution' <<<"$recent"; then
-    say "the package registry lacks $(grep -oE 'satisfies the requirement [^ ]+' <<<"$recent" | tail -n 1 | cut -d' ' -f4) for this Python and platform: take Python 3.11 on Linux (PYTHON=python3.11)"
+  elif grep -qE 'name resolution|Name or service not known|NewConnectionError|Failed to establish|ConnectTimeout|Max retries exceeded|Connection refused|Network is unreachable|ProxyError|SSLError|from versions: none' <<<"$recent"; then
+    say "$unreachable"
+  elif grep -qE 'Could not find a version|No matching distribution|ResolutionImpossible' <<<"$recent"; then
+    # The same message for a registry that is silent and for one that lacks a version: ask it for
+    # something that every registry has.
+    if "$VENV/bin/python" -m pip download -q --no-cache-dir --no-deps -d "$VENV/.probe" wheel >>"$LOG" 2>&1; then
+      say "the package registry lacks a pinned version for this Python and platform: take Python 3.11 on x86-64 Linux (PYTHON=python3.11), or see the end of $LOG"
+    else
+      say "$unreachable"
+    fi
+    rm -rf -- "$VENV/.probe"
   elif grep -qE 'Killed|out of memory|cannot allocate memory' <<<"$recent"; then
-    say "memory ran out: set MAX_JOBS=1 and run it again"
+    say "memory ran out while compiling: set MAX_JOBS=1 and run it again"
   elif grep -q 'Python.h: No such file' <<<"$recent"; then
     say "the headers of Python are missing: install python$VERSION-dev (Debian, Ubuntu), or set PYTHON to another Python"
   elif grep -qE 'ReadTimeout|Read timed out|IncompleteRead|THESE PACKAGES DO NOT MATCH THE HASHES' <<<"$recent"; then
