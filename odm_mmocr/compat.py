@@ -96,11 +96,14 @@ def check_neighbours() -> None:
     misfits = find_misfits(installed_versions(NEIGHBOURS))
     if not misfits and not _has_operators('mmcv'):
         misfits.append(
-            f'mmcv {metadata.version("mmcv")} was installed without its operators (mmcv._ext): '
-            'tools/setup_env.sh of odm_mmocr builds it with them'
+            f'mmcv {metadata.version("mmcv")} was installed without its operators (mmcv._ext), needed '
+            'is one built with them'
         )
     if misfits:
-        raise ImportError(f'odm_mmocr {__version__} does not fit here: ' + '; '.join(misfits))
+        raise ImportError(
+            f'odm_mmocr {__version__} does not fit here: {"; ".join(misfits)} '
+            '(its tools/setup_env.sh makes an environment in which all fit)'
+        )
 
 
 @functools.cache

@@ -88,7 +88,7 @@ run() {
     if ((SECONDS - shown >= every)); then
       shown=$SECONDS
       # ninja counts the files it compiles; pip names what it is fetching.
-      state=$(tail -c +"$((mark + 1))" "$LOG" | tr '\r' '\n' | grep -oE '^ *\[[0-9]+/[0-9]+\]|^ *(Collecting|Downloading|Installing|Building) [^ ]+' | tail -n 1 | sed -E 's/^ +//; s#[^ ]*/##')
+      state=$(tail -c +"$((mark + 1))" "$LOG" | tr '\r' '\n' | grep -oE '^ *\[[0-9]+/[0-9]+\]|^ *(Collecting|Downloading|Installing|Building) [^ ]+' | tail -n 1 | sed -E 's/^ +//; s#[^ ]*/##; s/^Installing collected/installing/')
       if [ -t 1 ]; then
         printf '\r\033[K      %s  %s' "$(duration $((SECONDS - begun)))" "$state"
       else
@@ -271,6 +271,7 @@ done_in
 # ---------------------------------------------------------------------------------------------------
 # mmcv with its operators. A wheel fits one torch, Python, device and C library, so all are in its key.
 build_wheel() { # build_wheel KEY cpu|cuda ARCHITECTURES
+  [ -z "$TEMPORARY" ] || rm -rf -- "$TEMPORARY" # of a build that failed
   TEMPORARY=$(mktemp -d "$CACHE/.building.XXXXXX") || fail "$CACHE cannot be written: set ODM_CACHE to a folder that can"
   # mmcv asks for C++14 and torch needs C++17; the last flag given counts. Without -g0 the default
   # flags of many Pythons add debug information, which takes time and space.
@@ -322,7 +323,7 @@ install_mmcv() {
   for attempt in first second; do
     origin='from the cache'
     if ! compgen -G "$CACHE/$1/mmcv-*.whl" >/dev/null; then
-      say "      compiling the operators ($2), which takes minutes"
+      say "      compiling the operators ($2), which takes minutes$([ "$2" = cpu ] || say '; ODM_CUDA_OPS=0 does without those for CUDA')"
       build_wheel "$1" "$2" "$3" || return 1
       origin="built and kept in $CACHE"
     fi
