@@ -24,7 +24,8 @@ SKIMAGE_PHOTOS = (
     'rocket.jpg',
 )
 SKIMAGE_SURFACES = ('brick.png', 'grass.png', 'gravel.png', 'moon.png')
-CACHE_BYTES = 128 * 2**20
+CACHE_BYTES = 96 * 2**20
+HUGE = 12e6  # pixels from which a photograph is decoded at half its size
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Backgrounds:
         texture_share: float | None = None,
     ):
         self.size = size
+        self.built_in = folder is None
         if folder is None:
             self.files = _skimage_photos()
             share = 0.5 if self.files else 1.0
@@ -86,8 +88,7 @@ class Backgrounds:
         raise ValueError(f'none of the {len(self.files)} background photographs can be decoded')
 
     def _load(self, path: Path) -> np.ndarray | None:
-        surface = path.name in SKIMAGE_SURFACES
-        photo = _decode(path, cv2.IMREAD_GRAYSCALE if surface else cv2.IMREAD_COLOR)
+        photo = _decode(path, grey=self.built_in and path.name in SKIMAGE_SURFACES)
         if photo is None:
             logger.warning('background %s cannot be decoded; the next one is taken', path)
             return None
@@ -124,16 +125,18 @@ def _vary_colours(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return cv2.LUT(image, table.reshape(1, 256, 3))
 
 
-def _decode(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray | None:
-    # Opened by Pillow first: it reads the size without decoding, and a photograph of many
-    # megapixels is then decoded at a fraction of its size.
+def _decode(path: Path, grey: bool = False) -> np.ndarray | None:
+    """Read a photograph as uint8 (H, W, 3), BGR, or (H, W); None if it is not one."""
+    flags = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
     try:
-        with Image.open(path) as header:
-            pixels = header.width * header.height
-        if pixels > 12e6 and flags == cv2.IMREAD_COLOR:
-            flags = cv2.IMREAD_REDUCED_COLOR_2
+        with Image.open(path) as image:
+            if image.format == 'PNG':  # OpenCV warns of colour profiles on every read
+                pixels = np.asarray(image.convert('L' if grey else 'RGB'))
+                return pixels if grey else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+            if image.width * image.height > HUGE and not grey:
+                flags = cv2.IMREAD_REDUCED_COLOR_2
         return cv2.imdecode(np.fromfile(path, np.uint8), flags)
-    except (OSError, SyntaxError, Image.DecompressionBombError, cv2.error):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error):
         return None
 
 

@@ -33,6 +33,7 @@ class FontPool:
 
     Attributes:
         chains: one :class:`~odm_mmocr.rendering.fonts.FontChain` a font.
+        mixture: all fonts in one chain.
 
     Raises:
         FileNotFoundError: a path does not exist, or nothing is installed.
@@ -52,7 +53,9 @@ class FontPool:
             if not given:
                 raise ValueError('the list of fonts is empty; give font files, a folder, or None')
             paths = [path for item in given for path in _expand(Path(item))]
-        self.chains = [FontChain((Font(str(path)),)) for path in paths]
+        fonts = [Font(str(path)) for path in paths]
+        self.chains = [FontChain((font,)) for font in fonts]
+        self.mixture = FontChain(tuple(fonts))
 
     def __len__(self) -> int:
         return len(self.chains)
@@ -61,40 +64,37 @@ class FontPool:
         """Draw a font that covers a text.
 
         Args:
-            text: what is to be drawn; :meth:`check_words` or the like has made sure that it can.
+            text: what is to be drawn; :meth:`check_texts` has made sure that it can.
             height: pixels of a capital letter; hairline fonts are drawn for large letters only.
             rng: source of randomness.
 
-        Raises:
-            ValueError: no font covers the text.
+        Returns:
+            One font, or the mixture of all where none covers the text alone.
         """
         start = int(rng.integers(len(self.chains)))
-        order = self.chains[start:] + self.chains[:start]
-        covering = (chain for chain in order if chain.covers(text))
         thin = None
-        for chain in covering:
+        for chain in self.chains[start:] + self.chains[:start]:
+            if not chain.covers(text):
+                continue
             if stroke_width(chain.fonts[0]) * height >= MIN_STROKE:
                 return chain
             thin = thin or chain
-        if thin is None:
-            raise ValueError(f'none of the {len(self.chains)} fonts can draw {text!r}')
-        return thin
+        return thin or self.mixture
 
-    def check_words(self, words: Iterable[str]) -> None:
-        """Check that every word can be drawn.
+    def check_texts(self, texts: Iterable[str]) -> None:
+        """Check that every text can be drawn.
 
         Raises:
-            ValueError: some words have no font; it names up to five of them.
+            ValueError: some texts cannot; it names up to five of them.
         """
-        words = list(words)
-        alphabet = set().union(*words)
-        if any(chain.covers(''.join(alphabet)) for chain in self.chains):
+        texts = list(texts)
+        if self.mixture.covers(''.join(set().union(*texts))):
             return
-        missing = [w for w in words if not any(chain.covers(w) for chain in self.chains)]
+        missing = [text for text in texts if not self.mixture.covers(text)]
         if missing:
-            named = ', '.join(repr(word) for word in missing[:5])
+            named = ', '.join(repr(text) for text in missing[:5])
             raise ValueError(
-                f'{len(missing)} of {len(words)} words cannot be drawn with any of the '
+                f'{len(missing)} of {len(texts)} words cannot be drawn with the '
                 f'{len(self.chains)} fonts: {named}{", …" if len(missing) > 5 else ""}; '
                 'add a font that has their characters, or remove the words'
             )

@@ -26,7 +26,10 @@ from odm_mmocr.synthesis.words import WordSource
 # Cap heights, in pixels, at which glyphs are drawn. Few of them, so that they are found in the
 # cache; the strip is then shrunk into its polygon.
 CAP_HEIGHTS = (32, 64, 128, 256)
-ATTEMPTS = 6
+ATTEMPTS = 6  # to find a place for a group, ever plainer and smaller
+MAX_FAILURES = 4  # groups without a place before the image counts as full
+MARGIN = 5  # pixels of the image's width and height that no word reaches into
+CHARACTER_WIDTH = 0.75  # of a capital letter's height, on average
 MAX_BOARD_TURN = 1.2  # radians; boards that are bent more look like no board
 SMALL_SIDE = 256  # pixels; images whose shorter side is below show words of readable size only
 
@@ -71,7 +74,7 @@ class SceneSynthesizer:
         backgrounds: folder of photographs without text, or None for textures and the photographs
             of scikit-image.
         words_per_image: least and largest number of words. Where there is no room fewer are set,
-            but always one.
+            but always one. Words too long for the width are passed over.
         text_height: least and largest height of words in pixels. None: 10 (14 in images of less
             than 256 pixels) to 0.22 of the shorter side.
         random_words: share (0 to 1) of random numbers, prices, times and codes. None: 0.25 with the
@@ -89,8 +92,8 @@ class SceneSynthesizer:
 
     Raises:
         FileNotFoundError: a file or folder does not exist.
-        ValueError: a setting is out of range, a folder or file has nothing usable, or a word
-            cannot be drawn with any of the fonts.
+        ValueError: a setting is out of range, a folder or file has nothing usable, a word cannot be
+            drawn with the fonts, or all words are too long for the images.
     """
 
     def __init__(
@@ -130,7 +133,9 @@ class SceneSynthesizer:
         self.with_glyphs = with_glyphs
         self.words = WordSource(words, random_words, vary_case)
         self.fonts = FontPool(fonts)
-        self.fonts.check_words(self.words.words)
+        self.fonts.check_texts(self.words.words + self.words.additions())
+        self.max_length = int((self.size[0] - MARGIN) / (CHARACTER_WIDTH * self.text_height[0]))
+        self.words.keep_up_to(self.max_length)
         self.backgrounds = Backgrounds(backgrounds, self.size, texture_share)
 
     def __call__(self, rng: np.random.Generator) -> Scene:
@@ -162,9 +167,10 @@ class SceneSynthesizer:
         missing = int(rng.integers(self.words_per_image[0], self.words_per_image[1] + 1))
         groups: list[Group] = []
         failures = 0
-        while missing and failures < 4:
+        while missing and failures < MAX_FAILURES:
             count = _draw_count(missing, self.blocks, rng) if failures == 0 else 1
-            group = self._place_group(count, occupancy, not groups, rng)
+            required = not groups and failures == MAX_FAILURES - 1
+            group = self._place_group(count, occupancy, required, rng)
             if group is None:
                 failures += 1
                 continue
@@ -182,11 +188,14 @@ class SceneSynthesizer:
             height = min(height, low + 0.3 * (high - low))
         lines = self._draw_lines(count, height, rng)
         strips, boxes = arrange_lines(lines, _cap_height(height), rng)
+        # Too long a line is set narrower rather than too low to be read.
+        room = (self.size[0] - MARGIN) / (low * np.ptp(boxes[:, 0::2]))
+        boxes[:, 0::2] *= np.clip(room, 0.7, 1)
         extent = tuple(boxes[:, 2:].max(0) - boxes[:, :2].min(0))
         plate = None
         if rng.random() < self.boards * (1.5 if len(lines) > 1 else 1):
             plate = (float(rng.uniform(0.2, 0.7)), float(rng.choice((0.0, 0.15, 0.5))))
-        bounds = (self.size[0] - 5, self.size[1] - 5)
+        bounds = (self.size[0] - MARGIN, self.size[1] - MARGIN)
         for attempt in range(ATTEMPTS):
             # The later the attempt, the plainer and smaller.
             calm = attempt >= ATTEMPTS - 2
@@ -206,7 +215,7 @@ class SceneSynthesizer:
 
     def _draw_lines(self, count: int, height: float, rng: np.random.Generator) -> list[list[Strip]]:
         """Draw words in one font and spread them over lines."""
-        texts = [self.words(rng) for _ in range(count)]
+        texts = [self._draw_text(rng) for _ in range(count)]
         common = self.fonts.pick(texts[0], height, rng)
         strips = []
         for text in texts:
@@ -214,6 +223,10 @@ class SceneSynthesizer:
             strips.append(render_strip(text, fonts, _cap_height(height)))
         per_line = count if count <= 2 else int(rng.integers(1, 1 + max(2, (count + 1) // 2)))
         return [strips[start : start + per_line] for start in range(0, count, per_line)]
+
+    def _draw_text(self, rng: np.random.Generator) -> str:
+        text = self.words(rng)
+        return text if len(text) <= self.max_length + 1 else self.words.vocabulary_word(rng)
 
 
 def _draw_count(missing: int, blocks: float, rng: np.random.Generator) -> int:

@@ -81,9 +81,38 @@ class WordSource:
         if not 0 <= self.random_share <= 1:
             raise ValueError(f'random_share is {self.random_share}, expected a share from 0 to 1')
 
+    def additions(self) -> list[str]:
+        """Characters that casing and random strings can bring in beside the words themselves."""
+        characters = set()
+        if self.vary_case:
+            characters.update(PUNCTUATION, *(word.upper() for word in self.words))
+        if self.random_share:
+            characters.update(map(chr, range(33, 127)))
+        return sorted(characters)
+
+    def keep_up_to(self, length: int) -> None:
+        """Leave out the words that are longer than ``length`` characters.
+
+        Raises:
+            ValueError: all are longer.
+        """
+        kept = [word for word in self.words if len(word) <= length]
+        if not kept:
+            raise ValueError(
+                f'all words are too long, even {min(self.words, key=len)!r}: the images have room '
+                f'for {length} characters of the least text height; give shorter words, a larger '
+                'size or a smaller text_height'
+            )
+        self.words = kept
+
     def __call__(self, rng: np.random.Generator) -> str:
+        """Draw a word or a random string."""
         if rng.random() < self.random_share:
             return RANDOM_STRINGS[rng.integers(len(RANDOM_STRINGS))](rng)
+        return self.vocabulary_word(rng)
+
+    def vocabulary_word(self, rng: np.random.Generator) -> str:
+        """Draw a word of the vocabulary."""
         word = self.words[rng.integers(len(self.words))]
         return _recase(word, rng) if self.vary_case else word
 
