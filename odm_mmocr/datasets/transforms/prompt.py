@@ -108,6 +108,8 @@ class DropText(BaseTransform):
     def __init__(
         self, ratio: Sequence[float] = (0.1, 0.3), min_words: int = 1, max_words: int = 32
     ) -> None:
+        if min_words < 0:
+            raise ValueError(f'DropText: min_words must be 0 or more, not {min_words}')
         self.ratio = _check_ratio(self, ratio)
         self.min_words = min_words
         self.max_words = _check_max_words(self, max_words)
