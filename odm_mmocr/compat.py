@@ -96,8 +96,8 @@ def check_neighbours() -> None:
     misfits = find_misfits(installed_versions(NEIGHBOURS))
     if not misfits and not _has_operators('mmcv'):
         misfits.append(
-            f'mmcv {metadata.version("mmcv")} was installed without its operators (mmcv._ext), needed '
-            'is one built with them'
+            f'mmcv {metadata.version("mmcv")} is without its operators (mmcv._ext), '
+            'needed is one that was built with them'
         )
     if misfits:
         raise ImportError(

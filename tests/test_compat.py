@@ -125,6 +125,13 @@ class TestNeighbours:
         assert last.startswith('ImportError: odm_mmocr ')
         assert 'mmdet is 3.3.0, needed is >=3.1.0,<3.2' in last
 
+    def test_mmcv_without_operators(self, tmp_path):
+        pretend_installed(tmp_path, mmcv='2.0.1')
+        tmp_path.joinpath('mmcv').mkdir()
+        tmp_path.joinpath('mmcv', '__init__.py').touch()
+        result = run_python('import odm_mmocr', tmp_path)
+        assert 'mmcv 2.0.1 is without its operators' in result.stderr.splitlines()[-1]
+
     def test_without_mmengine_the_drawing_rooms_work(self):
         code = (
             'import sys\n'
