@@ -42,8 +42,10 @@ def find_icdar2015(root: str | PathLike) -> dict[str, tuple[Path, Path]]:
         that is there.
 
     Raises:
-        PreparationError: If there is no split, or only one half of one.
+        PreparationError: If there is no such folder, no split in it, or only one half of one.
     """
+    if not Path(root).is_dir():
+        raise PreparationError(f'there is no folder {root}')
     splits = {}
     for split, names in FOLDERS.items():
         images, truth = (
