@@ -17,3 +17,59 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f'shared data sets are not at {folder} (set ODM_SHARED_DATA to their folder)')
     return folder
+
+
+BACKBONES = {
+    'resnet18': dict(type='mmdet.ResNet', depth=18, norm_eval=False),
+    'resnet50': dict(type='mmdet.ResNet', depth=50, norm_eval=False),
+    'clip-resnet50': dict(type='CLIPResNet', norm_eval=False),
+}
+
+
+def make_training_checkpoint(backbone: dict, **preprocessor) -> dict:
+    """What a training of ODM with that backbone saves, without building the rest of ODM."""
+    import torch
+    from mmengine.config import Config
+    from mmocr.registry import MODELS
+
+    cfg = dict(
+        model=dict(
+            type='ODM',
+            image_encoder=dict(type='ODMImageEncoder', backbone=backbone),
+            data_preprocessor=dict(type='ODMDataPreprocessor', **preprocessor),
+        )
+    )
+    weights = MODELS.build(dict(backbone)).state_dict()
+    for key, value in weights.items():
+        if key.endswith('running_mean'):
+            value.uniform_(-1, 1)
+    return dict(
+        state_dict={
+            **{f'image_encoder.backbone.{key}': value for key, value in weights.items()},
+            'image_encoder.pool.weight': torch.ones(2),
+            'head.logits.weight': torch.ones(3),
+        },
+        meta=dict(cfg=Config(cfg).pretty_text, iter=1234, epoch=0),
+    )
+
+
+@pytest.fixture(scope='session')
+def backbone_file(tmp_path_factory):
+    """Function from a name (`resnet18`, `resnet50`, `clip-resnet50`) to an exported backbone."""
+    from odm_mmocr.checkpoints import export_backbone
+
+    folder = tmp_path_factory.mktemp('backbones')
+
+    def export(name: str) -> Path:
+        path = folder / f'backbone_{name}.pth'
+        if not path.exists():
+            export_backbone(make_training_checkpoint(BACKBONES[name]), path)
+        return path
+
+    return export
+
+
+@pytest.fixture(scope='session')
+def training_checkpoint():
+    """The function :func:`make_training_checkpoint`."""
+    return make_training_checkpoint

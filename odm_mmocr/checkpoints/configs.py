@@ -1,0 +1,153 @@
+"""Configs: found by name, and read from the text that a checkpoint carries."""
+
+import ast
+from importlib.util import find_spec
+from pathlib import Path
+
+from mmengine.config import Config
+
+PACKAGES = ('odm_mmocr', 'mmocr')
+
+
+def config_folders(package: str) -> list[Path]:
+    """List the folders in which an installed package keeps its configs.
+
+    Args:
+        package: Name of an OpenMMLab package.
+
+    Returns:
+        Its `.mim/configs`; for a development install also the `configs` of the repository.
+    """
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        return []
+    root = Path(spec.origin).parent
+    folders = [root / '.mim' / 'configs']
+    if (root.parent / 'setup.py').is_file():
+        folders.append(root.parent / 'configs')
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def find_config(name: str) -> Path:
+    """Find a config by path, by `package::path`, or by its bare file name.
+
+    Args:
+        name: `my/config.py`; `mmocr::textdet/dbnet/….py`; or `odm_pretrain.py`, with or without
+            `.py`, which is looked for in the folder at hand, in this package, then in MMOCR.
+
+    Returns:
+        Path of the config.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ValueError: Several configs of a package have that name.
+    """
+    package, separator, inner = name.partition('::')
+    if separator:
+        folders = config_folders(package)
+        for folder in folders:
+            if (folder / inner).is_file():
+                return folder / inner
+        looked = ', '.join(map(str, folders)) or f'{package} is not installed or has no configs'
+        raise FileNotFoundError(f'no config {inner} in {package} ({looked})')
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    base_name = path.name if path.suffix else f'{path.name}.py'
+    for package in PACKAGES if path.name == name else ():
+        found = {p.resolve() for f in config_folders(package) for p in f.rglob(base_name)}
+        if len(found) == 1:
+            return found.pop()
+        if found:
+            listed = ', '.join(map(str, sorted(found)))
+            raise ValueError(f'{name} is the name of several configs, give a path: {listed}')
+    raise FileNotFoundError(
+        f'no config {name}: neither a file seen from {Path.cwd()} nor the name of a config of '
+        f'{" or ".join(PACKAGES)}'
+    )
+
+
+def load_config(name: str, options: dict | None = None) -> Config:
+    """Load a config that :func:`find_config` finds.
+
+    Args:
+        name: Its path or name.
+        options: Settings to replace, with dotted keys, as `--cfg-options` gives them.
+
+    Returns:
+        The config.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ValueError: Several configs have that name.
+    """
+    cfg = Config.fromfile(find_config(name))
+    if options:
+        cfg.merge_from_dict(options)
+    return cfg
+
+
+def external_name(path: Path) -> str | None:
+    """Name a stock config of MMOCR the way `_base_` can, wherever MMOCR is installed.
+
+    Args:
+        path: Path of a config.
+
+    Returns:
+        `mmocr::textdet/…`, or None when the config is not one of MMOCR's.
+    """
+    for folder in config_folders('mmocr'):
+        if path.resolve().is_relative_to(folder.resolve()):
+            return f'mmocr::{path.resolve().relative_to(folder.resolve()).as_posix()}'
+    return None
+
+
+def read_config_text(text: str) -> dict:
+    """Read the config text of a checkpoint without executing it.
+
+    MMEngine executes config files. A checkpoint may come from anywhere, so its text is only
+    parsed: assignments of literals and `dict(…)`, which is all that MMEngine dumps.
+
+    Args:
+        text: `checkpoint['meta']['cfg']`.
+
+    Returns:
+        The settings, as plain types.
+
+    Raises:
+        ValueError: The text holds anything else.
+    """
+    try:
+        statements = ast.parse(text).body
+        return {_name(statement): _literal(statement.value) for statement in statements}
+    except (SyntaxError, ValueError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f'the config text in the checkpoint is not what mmengine dumps: {error}'
+        ) from error
+
+
+def _name(statement: ast.stmt) -> str:
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+        return statement.targets[0].id
+    raise ValueError(f'line {statement.lineno} is no assignment to a name')
+
+
+def _literal(node: ast.expr):
+    match node:
+        case ast.Call(func=ast.Name(id='dict'), args=[], keywords=keywords):
+            if any(keyword.arg is None for keyword in keywords):
+                raise ValueError(f'line {node.lineno}: dict(**…) is not a literal')
+            return {keyword.arg: _literal(keyword.value) for keyword in keywords}
+        case ast.Call(func=ast.Name(id='dict'), args=[ast.Dict() as mapping], keywords=[]):
+            return _literal(mapping)
+        case ast.Dict(keys=keys, values=values):
+            return {_literal(key): _literal(value) for key, value in zip(keys, values)}
+        case ast.List(elts=elements):
+            return [_literal(element) for element in elements]
+        case ast.Tuple(elts=elements):
+            return tuple(_literal(element) for element in elements)
+        case ast.Name(id=('inf' | 'nan') as number):
+            return float(number)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id='inf')):
+            return float('-inf')
+    return ast.literal_eval(node)

@@ -1,0 +1,88 @@
+"""Files that are whole or not there at all."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from mmengine.fileio import LocalBackend, register_backend
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+    """Open a binary file for writing that appears under its name only when it is complete.
+
+    It is written beside, then renamed: what stood there before stays until then, also when the
+    disk is full or the process is killed.
+
+    Args:
+        path: The file; its folder is made where needed.
+
+    Yields:
+        The open file.
+
+    Raises:
+        OSError: The file cannot be written; when the disk is full the error says so.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # One name for all tries: what a killed process has left is overwritten by the next.
+    beside = path.with_name(f'.{path.name}.part')
+    try:
+        with open(beside, 'wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException as error:
+        beside.unlink(missing_ok=True)
+        # torch.save turns a failed write into a RuntimeError and keeps the OSError as context.
+        full = disk_full(error)
+        if full is None:
+            raise
+        raise OSError(
+            full.errno,
+            f'{os.strerror(full.errno)}: {path} was not written, files saved before are whole; '
+            'free space and try again',
+        ) from error
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came from, down to the first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def disk_full(error: BaseException) -> OSError | None:
+    """Find the error of a full disk among the causes of an error."""
+    found = (e for e in causes(error) if isinstance(e, OSError) and e.errno in NO_SPACE)
+    return next(found, None)
+
+
+def save_checkpoint(checkpoint: dict[str, Any], path: str | os.PathLike) -> None:
+    """Save a dictionary with `torch.save`, whole or not at all (:func:`written_whole`)."""
+    with written_whole(path) as file:
+        torch.save(checkpoint, file)
+
+
+class WholeFileBackend(LocalBackend):
+    """MMEngine's local storage, but a file is whole or not there.
+
+    MMEngine writes checkpoints in place: killed in that moment, a run leaves half a checkpoint.
+    """
+
+    def put(self, obj: bytes, filepath: str | os.PathLike) -> None:
+        """Write bytes to a file; see :func:`written_whole`."""
+        with written_whole(filepath) as file:
+            file.write(obj)
+
+
+def save_whole_files() -> None:
+    """Make MMEngine save checkpoints of this process through :class:`WholeFileBackend`."""
+    register_backend('local', WholeFileBackend, force=True, prefixes='')

@@ -1,0 +1,141 @@
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import EMAHook
+from mmocr.registry import MODELS
+
+from odm_mmocr import __version__
+from odm_mmocr.checkpoints import architecture_name, export_backbone, extract_backbone
+
+RESNET18 = dict(type='mmdet.ResNet', depth=18, norm_eval=False, init_cfg=dict(type='Xavier'))
+PREFIX = 'image_encoder.backbone.'
+
+
+@pytest.fixture(scope='module')
+def checkpoint(training_checkpoint):
+    return training_checkpoint(dict(RESNET18, init_cfg=None))
+
+
+def test_file_holds_bare_keys_and_plain_meta(checkpoint, tmp_path):
+    source, out = tmp_path / 'iter_1234.pth', tmp_path / 'new' / 'backbone.pth'
+    torch.save(checkpoint, source)
+    written = export_backbone(source, out)
+    # Without the list of allowed classes of odm_mmocr: plain MMOCR must be able to read it.
+    allowed = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    try:
+        content = torch.load(out, weights_only=True)
+    finally:
+        torch.serialization.add_safe_globals(allowed)
+    assert (
+        content['meta']
+        == written['meta']
+        == dict(
+            odm_mmocr=__version__,
+            architecture=dict(type='mmdet.ResNet', depth=18, norm_eval=False),
+            normalization=dict(
+                mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
+            ),
+            iteration=1234,
+            weights='raw',
+        )
+    )
+    own = {k: v for k, v in checkpoint['state_dict'].items() if k.startswith(PREFIX)}
+    assert {PREFIX + key for key in content['state_dict']} == set(own)
+    assert all(
+        torch.equal(content['state_dict'][key.removeprefix(PREFIX)], own[key]) for key in own
+    )
+    assert architecture_name(content) == architecture_name(checkpoint) == 'resnet18'
+
+
+def test_plain_mmocr_loads_the_file(backbone_file, caplog):
+    path = backbone_file('resnet18')
+    model = MODELS.build(
+        dict(type='mmdet.ResNet', depth=18, init_cfg=dict(type='Pretrained', checkpoint=str(path)))
+    )
+    model.init_weights()
+    weights = torch.load(path, weights_only=True)['state_dict']
+    assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
+
+
+def test_averaged_weights_are_what_emahook_leaves_in_state_dict():
+    """MMEngine's own hook makes the checkpoint: which of the two is which is its decision."""
+
+    class Encoder(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.image_encoder = torch.nn.Module()
+            self.image_encoder.backbone = torch.nn.Linear(1, 1)
+
+    class Runner:
+        model = Encoder()
+        iter = 0
+
+    weight = Runner.model.image_encoder.backbone.weight
+    weight.data.fill_(1)
+    hook = EMAHook(momentum=0.5)
+    hook.before_run(Runner)
+    hook.after_train_iter(Runner, 0)
+    weight.data.fill_(3)
+    hook.after_train_iter(Runner, 1)
+    checkpoint = dict(state_dict=dict(Runner.model.state_dict()), meta={})
+    hook.before_save_checkpoint(Runner, checkpoint)
+    known = dict(architecture=dict(type='Linear'), normalization=dict(mean=[0.0], std=[1.0]))
+
+    averaged = extract_backbone(checkpoint, **known)
+    assert averaged['state_dict']['weight'].item() == 2
+    assert averaged['meta']['weights'] == 'averaged'
+    raw = extract_backbone(checkpoint, prefer_ema=False, **known)
+    assert raw['state_dict']['weight'].item() == 3
+    assert raw['meta']['weights'] == 'raw'
+
+
+def test_views_and_memory_order_do_not_swell_the_file(checkpoint, tmp_path):
+    large = torch.zeros(1_000_000)
+    weights = {f'{PREFIX}conv.weight': large[:16].view(1, 1, 4, 4).expand(2, -1, -1, -1)}
+    export_backbone(dict(checkpoint, state_dict=weights), tmp_path / 'backbone.pth')
+    assert (tmp_path / 'backbone.pth').stat().st_size < 10_000
+
+
+def test_normalization_of_the_config_counts(training_checkpoint):
+    clip = dict(mean=[122.77, 116.75, 104.09], std=[68.5, 66.63, 70.32], bgr_to_rgb=False)
+    content = extract_backbone(training_checkpoint(dict(RESNET18, init_cfg=None), **clip))
+    assert content['meta']['normalization'] == clip
+
+
+@pytest.mark.parametrize(
+    ('weights', 'found'),
+    [
+        ({'backbone.conv1.weight': 1, 'det_head.x': 1}, 'checkpoint of a detector'),
+        ({'wrapped_model.backbone.conv1.weight': 1}, 'checkpoint of a detector'),
+        ({'visual.conv1.weight': 1}, 'reference implementation'),
+        ({'a.b': 1, 'c.d': 1}, 'has 2 keys, the first are a.b, c.d'),
+        ({}, 'has 0 keys, the first are none'),
+    ],
+)
+def test_other_checkpoints_are_told_apart(weights, found):
+    with pytest.raises(ValueError, match=f'no ODM checkpoint.*{found}'):
+        extract_backbone(dict(state_dict=weights, meta={}))
+
+
+def test_exported_backbone_is_not_exported_again(backbone_file, tmp_path):
+    with pytest.raises(ValueError, match=r'backbone_resnet18\.pth.*was exported already'):
+        export_backbone(backbone_file('resnet18'), tmp_path / 'again.pth')
+    assert not (tmp_path / 'again.pth').exists()
+
+
+@pytest.mark.parametrize(
+    'meta',
+    [{}, None, dict(cfg=Config(dict(model=dict(type='DBNet'))).pretty_text), dict(cfg='f()')],
+)
+def test_missing_config_is_named(checkpoint, meta):
+    with pytest.raises(ValueError, match='does not carry the config of an ODM model'):
+        extract_backbone(dict(checkpoint, meta=meta))
+
+
+def test_diverged_weights_are_not_exported(checkpoint, tmp_path):
+    weights = dict(checkpoint['state_dict'])
+    weights[f'{PREFIX}bn1.bias'] = torch.full((64,), float('nan'))
+    with pytest.raises(ValueError, match=r'bn1\.bias of the backbone.*not finite'):
+        export_backbone(dict(checkpoint, state_dict=weights), tmp_path / 'backbone.pth')
+    assert not list(tmp_path.iterdir())

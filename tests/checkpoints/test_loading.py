@@ -1,0 +1,70 @@
+import os
+
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from odm_mmocr.checkpoints import latest_checkpoint, load_checkpoint
+
+
+class Payload:
+    """Runs a command when unpickled."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.marker}',)
+
+
+def test_malicious_pickle_is_refused_and_not_run(tmp_path):
+    path, marker = tmp_path / 'evil.pth', tmp_path / 'ran'
+    torch.save(dict(state_dict={}, meta=Payload(marker)), path)
+    with pytest.raises(ValueError, match=r'evil\.pth holds posix.system.*refused'):
+        load_checkpoint(path)
+    assert not marker.exists()
+
+
+def test_training_state_of_mmengine_is_read(tmp_path):
+    path = tmp_path / 'iter_1.pth'
+    torch.save(dict(message_hub=dict(loss=HistoryBuffer([1.0], [1]))), path)
+    assert load_checkpoint(path)['message_hub']['loss'].current() == 1.0
+
+
+@pytest.mark.parametrize('share', [0, 0.3, 0.99])
+def test_truncated_file_is_named(tmp_path, share):
+    path = tmp_path / 'iter_1.pth'
+    torch.save(dict(state_dict=dict(a=torch.ones(1000))), path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=r'iter_1\.pth .*bytes.* cut off'):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize('content', [b'\x89PNG\r\n\x1a\n', b'hello\n', b'<html></html>'])
+def test_other_file_is_named(tmp_path, content):
+    path = tmp_path / 'picture.pth'
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r'picture\.pth'):
+        load_checkpoint(path)
+
+
+def test_wrong_path_and_content(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'none\.pth does not exist'):
+        load_checkpoint(tmp_path / 'none.pth')
+    with pytest.raises(FileNotFoundError, match='is a folder'):
+        load_checkpoint(tmp_path)
+    torch.save([1], tmp_path / 'list.pth')
+    with pytest.raises(ValueError, match='holds a list'):
+        load_checkpoint(tmp_path / 'list.pth')
+
+
+def test_latest_checkpoint(tmp_path):
+    assert latest_checkpoint(tmp_path) is None
+    (tmp_path / 'iter_2.pth').touch()
+    # The run has been moved: the path in the file is the one from before.
+    (tmp_path / 'last_checkpoint').write_text('/elsewhere/iter_2.pth')
+    assert latest_checkpoint(tmp_path) == tmp_path / 'iter_2.pth'
+    (tmp_path / 'last_checkpoint').write_text('/elsewhere/iter_3.pth')
+    with pytest.raises(FileNotFoundError, match=r'iter_3\.pth, which is gone.*iter_2\.pth'):
+        latest_checkpoint(tmp_path)

@@ -1,0 +1,87 @@
+"""Write the backbone of an ODM checkpoint into a file that detectors start from.
+
+python tools/export_backbone.py work_dirs/odm_pretrain/iter_10000.pth --recalibrate 100
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
+
+from odm_mmocr.checkpoints import (
+    architecture_name,
+    extract_backbone,
+    load_checkpoint,
+    load_config,
+    read_config_text,
+    recalibrate_backbone,
+    save_checkpoint,
+)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('checkpoint', type=Path, help='training checkpoint of an ODM model')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        metavar='FILE',
+        help='file to write (default: backbone_<architecture>.pth beside the checkpoint)',
+    )
+    parser.add_argument(
+        '--recalibrate',
+        type=int,
+        default=0,
+        metavar='N',
+        help='measure the statistics of BatchNorm anew over N training batches',
+    )
+    parser.add_argument(
+        '--config', help='config for data and model, instead of the one in the checkpoint'
+    )
+    parser.add_argument(
+        '--no-ema', action='store_true', help='take the raw weights, not the averaged ones'
+    )
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    parser.add_argument('--device', default=device, help='for --recalibrate (default: %(default)s)')
+    args = parser.parse_args(argv)
+    if args.recalibrate < 0:
+        parser.error(f'--recalibrate {args.recalibrate}: a number of batches is needed')
+    return args
+
+
+def export(args: argparse.Namespace) -> None:
+    checkpoint = load_checkpoint(args.checkpoint)
+    if args.config:
+        text = load_config(args.config).pretty_text
+        checkpoint['meta'] = dict(checkpoint.get('meta') or {}, cfg=text)
+    backbone = extract_backbone(checkpoint, prefer_ema=not args.no_ema)
+    if args.recalibrate:
+        cfg = Config(read_config_text(checkpoint['meta']['cfg']))
+        import_modules_from_strings(**cfg.get('custom_imports', dict(imports=[])))
+        backbone = recalibrate_backbone(backbone, cfg, args.recalibrate, args.device)
+    name = architecture_name(backbone)
+    out = args.out or args.checkpoint.parent / f'backbone_{name}.pth'
+    save_checkpoint(backbone, out)
+    meta = backbone['meta']
+    print(
+        f'{out}: {name}, {len(backbone["state_dict"])} tensors, {meta["weights"]} weights of '
+        f'iteration {meta["iteration"]}, BatchNorm recalibrated over '
+        f'{meta.get("recalibrated_batches", 0)} batches'
+    )
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        export(args)
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f'error: {args.checkpoint}: {error}')
+
+
+if __name__ == '__main__':
+    main()
