@@ -158,26 +158,26 @@ class TestDevelopmentInstall:
 
 
 class TestWheel:
-    def test_has_what_mim_looks_for(self, wheel):
+    def test_has_what_mim_looks_for(self, wheel, source):
         names = set(wheel.namelist())
         for folder in ('configs', 'tools'):
             expected = {
-                f'odm_mmocr/.mim/{path.relative_to(ROOT).as_posix()}'
-                for path in (ROOT / folder).rglob('*.py')
+                f'odm_mmocr/.mim/{path.relative_to(source).as_posix()}'
+                for path in (source / folder).rglob('*.py')
             }
             assert expected
             assert expected <= names
         assert 'odm_mmocr/.mim/model-index.yml' in names
 
-    def test_has_the_package_and_nothing_else(self, wheel):
+    def test_has_the_package_and_nothing_else(self, wheel, source):
         names = wheel.namelist()
         assert {name.partition('/')[0] for name in names} <= {
             'odm_mmocr',
             f'odm_mmocr-{__version__}.dist-info',
         }
         modules = {
-            path.relative_to(ROOT).as_posix()
-            for path in (ROOT / 'odm_mmocr').rglob('*.py')
+            path.relative_to(source).as_posix()
+            for path in (source / 'odm_mmocr').rglob('*.py')
             if '.mim' not in path.parts
         }
         built = {
