@@ -17,7 +17,11 @@ _SUPERSAMPLE = 2
 # most of them as they are. Below 32 pixels, hinting would bend the letters.
 _RESOLUTIONS = (32, 48, 64, 96, 128, 192, 256, 384, 512)
 # From this height over length on, a polygon is asked whether its text runs along its short side.
+# In ICDAR 2015 none of the 131 words above it does, and two of three words somewhat below it do.
 _TALL = 1.8
+# By how much, as the logarithm of a factor, stacked letters must fit better than turned text to be
+# believed: of the same words no more than one in fifteen is stacked.
+_STACKED_PENALTY = 0.2
 # fillPoly takes coordinates in units of 1 / 16 pixel.
 _FILL_SHIFT = 4
 
@@ -150,7 +154,7 @@ def fit_text(text: str, polygon: np.ndarray, fonts: FontChain) -> tuple[Strip, R
     if _is_wide(strip.text):
         is_stacked = down > abs(right) / 2
     else:
-        is_stacked = upright <= sideways
+        is_stacked = upright + _STACKED_PENALTY < sideways
     if is_stacked:
         return stacked, ribbon
     return render_strip(text, fonts, _resolution(length)), ribbon.turned(

@@ -14,6 +14,7 @@ MAX_COORDINATE = 1e6  # pixels; no image is that large, and arithmetic stays exa
 MIN_EXTENT = 1.0  # pixels; in a polygon that is shorter or lower nothing can be drawn
 _MAX_PATCH = 2**22  # pixels of a patch that is still drawn with supersampling
 _MAX_RUNGS = 32
+_MIN_STEP = 1e-4  # between rungs, as a share of the length
 _WHOLE = np.array((0.0, 1.0))
 
 
@@ -83,18 +84,9 @@ class Ribbon(NamedTuple):
         if len(top) == 2:
             _check_orientation(_corner_turns(*top.tolist(), *bottom[::-1].tolist()))
             return cls(top, bottom, _WHOLE, length, height)
-        if len(top) <= _MAX_RUNGS:
-            stations = _stations((top + bottom) / 2)
-            kept = np.append(True, np.diff(stations) > 1e-6)
-            rungs = top[kept], bottom[kept], stations[kept]
-            if len(rungs[0]) > 2 and (_cell_areas(*rungs[:2]) > 0).all():
-                return cls(*rungs, length, height)
-        # Either far more points than needed, or pairs askew: the annotator did not set the points
-        # of the two sides across from each other. Equal arc lengths are the next best guess.
-        stations = np.linspace(0, 1, _MAX_RUNGS)
-        top, bottom = _resample(top, stations), _resample(bottom, stations)
-        _check_orientation(_cell_areas(top, bottom).tolist())
-        return cls(top, bottom, stations, length, height)
+        ribbon = cls(*min(_pairings(top, bottom), key=_mean_rung), length, height)
+        _check_orientation(_cell_areas(ribbon.top, ribbon.bottom).tolist())
+        return ribbon
 
     def turned(self, quarters: int) -> 'Ribbon':
         """The ribbon of 4 points that starts ``quarters`` corners later."""
@@ -231,6 +223,34 @@ def _resample(line: np.ndarray, stations: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(stations, at, line[:, axis]) for axis in (0, 1)], -1)
 
 
+def _pairings(top: np.ndarray, bottom: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """Ways to pair the points of the two sides of a curve: tops, bottoms, stations.
+
+    As annotated, and, for annotators who did not set the points across from each other, at equal
+    shares of the arc length.
+    """
+    if len(top) > _MAX_RUNGS:
+        stations = np.linspace(0, 1, _MAX_RUNGS)
+        return [(_resample(top, stations), _resample(bottom, stations), stations)]
+    annotated = _stations((top + bottom) / 2)
+    kept = np.append(True, np.diff(annotated) > _MIN_STEP)
+    shares = np.sort(np.concatenate((_stations(top), _stations(bottom))))
+    shares = shares[np.append(True, np.diff(shares) > _MIN_STEP)]
+    return [
+        (top[kept], bottom[kept], annotated[kept]),
+        (_resample(top, shares), _resample(bottom, shares), shares),
+    ]
+
+
+def _mean_rung(pairing: tuple[np.ndarray, ...]) -> float:
+    """Mean length of the rungs along the strip: least when they stand straight."""
+    top, bottom, stations = pairing
+    if len(stations) < 2:  # the two sides run against each other
+        return math.inf
+    rungs = _heights(top, bottom)
+    return float((np.diff(stations) * (rungs[1:] + rungs[:-1])).sum() / 2)
+
+
 def _shrink(mask: np.ndarray, length: float, height: float) -> np.ndarray:
     """Averages a strip down to the size at which it is sampled."""
     # Samples 1.5 pixels apart, interpolated, still see every pixel.
@@ -257,6 +277,7 @@ def _warp_quad(mask, top, bottom, stations, size):
 def _warp_mesh(mask, top, bottom, stations, size):
     """Bilinear within each cell between two rungs, hence continuous across them."""
     height, width = mask.shape
+    # Nowhere in the strip, which draws as blank.
     source_x = np.full(size[::-1], -9, np.float32)
     source_y = np.full(size[::-1], -9, np.float32)
     for i in range(len(stations) - 1):
@@ -265,7 +286,8 @@ def _warp_mesh(mask, top, bottom, stations, size):
         x1, y1 = np.minimum(np.ceil(cell.max(0)) + 1, size).astype(int)
         if x0 >= x1 or y0 >= y1:
             continue
-        u, v = _invert_bilinear(cell, np.arange(x0, x1), np.arange(y0, y1))
+        with np.errstate(over='ignore', invalid='ignore'):  # far from the cell, hence not inside
+            u, v = _invert_bilinear(cell, np.arange(x0, x1), np.arange(y0, y1))
         inside = (np.abs(u - 0.5) <= 0.5001) & (np.abs(v - 0.5) <= 0.5001)
         u *= (stations[i + 1] - stations[i]) * width
         u += stations[i] * width - 0.5

@@ -1,0 +1,108 @@
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from odm_mmocr.rendering.fonts import Font, FontChain, default_font_path, load_fonts
+
+
+def test_default_is_dejavu_sans():
+    (font,) = load_fonts()
+    assert font.path == default_font_path()
+    assert font.path.endswith('DejaVuSans.ttf')
+
+
+def test_default_is_found_without_importing_matplotlib():
+    script = (
+        'import sys; sys.modules["mmengine"] = None; '
+        'from odm_mmocr.rendering import load_fonts; load_fonts(); '
+        'sys.exit("matplotlib" in sys.modules)'
+    )
+    subprocess.run([sys.executable, '-W', 'ignore', '-c', script], check=True)
+
+
+def test_coverage_follows_the_character_map(letters_only):
+    font = Font(str(letters_only))
+    assert font.covers('A')
+    assert font.covers('word')
+    assert not font.covers('1')
+    assert not font.covers('a1')
+
+
+@pytest.mark.parametrize('character', ['\x00', '\n', '\x7f', '\ud800', '\ue000', '\uffff'])
+def test_what_shows_nothing_is_not_covered(character):
+    assert not load_fonts().covers(character)
+
+
+def test_one_font_for_the_whole_word_is_preferred(letters_only):
+    chain = load_fonts([letters_only, default_font_path()])
+    assert chain.runs('word') == [(chain.fonts[0], 'word')]
+    assert chain.runs('word1') == [(chain.fonts[1], 'word1')]
+
+
+def test_a_word_is_mixed_where_no_font_has_all_of_it(letters_only, digits_only):
+    chain = load_fonts([letters_only, digits_only])
+    letters, digits = chain
+    assert chain.runs('ab12c') == [(letters, 'ab'), (digits, '12'), (letters, 'c')]
+    assert chain.covers('ab12c')
+    assert not chain.covers('ab-12')
+
+
+def test_marks_stay_with_their_letter(letters_only):
+    chain = load_fonts([letters_only, default_font_path()])
+    for _, part in chain.runs('x\u0302y\u0302'):
+        assert not part.startswith('\u0302')
+
+
+def test_missing_character_is_named():
+    assert not load_fonts().covers('a汉')
+    with pytest.raises(ValueError, match=r"'\\u6c49'"):
+        load_fonts().runs('a汉')
+
+
+def test_chains_are_values():
+    chain = load_fonts([default_font_path()])
+    assert chain == load_fonts()
+    assert hash(chain) == hash(load_fonts())
+    assert pickle.loads(pickle.dumps(chain)) == chain
+    assert load_fonts(chain) is chain
+    assert load_fonts(chain.fonts[0]) == chain
+
+
+def test_faces_of_a_collection(collection):
+    first, second = load_fonts([f'{collection}#0', f'{collection}#1'])
+    assert first.path == second.path == str(collection)
+    assert first != second
+    assert first.characters != second.characters
+    assert first.glyph('l', 100).advance != second.glyph('l', 100).advance
+    with pytest.raises(ValueError, match=r'collection\.ttc'):
+        load_fonts(f'{collection}#2')
+
+
+def test_capitals_have_the_asked_height(font_folder):
+    for name in ('DejaVuSans.ttf', 'DejaVuSerif.ttf', 'cmr10.ttf', 'STIXGeneral.ttf'):
+        font = Font(str(font_folder / name))
+        glyph = font.glyph('H', round(200 / font.cap_height))
+        assert abs(glyph.mask.shape[0] - 200) <= 2
+        assert font.x_height < font.cap_height
+
+
+def test_errors_name_the_path_and_the_remedy(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'no/where\.ttf.*give the path'):
+        load_fonts('no/where.ttf')
+    with pytest.raises(ValueError, match='is a folder'):
+        load_fonts(tmp_path)
+    cut = Path(default_font_path()).read_bytes()[:3000]
+    for name, content in (('text.ttf', b'no font'), ('empty.ttf', b''), ('cut.ttf', cut)):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=rf'{path.stem}\.ttf.*is not a font file'):
+            load_fonts(path)
+    with pytest.raises(TypeError, match='fonts must be'):
+        load_fonts(7)
+    with pytest.raises(ValueError, match='at least one font'):
+        load_fonts([])
+    with pytest.raises(ValueError, match='at least one font'):
+        FontChain(())

@@ -1,0 +1,283 @@
+import cv2
+import numpy as np
+import pytest
+
+from odm_mmocr.rendering.fonts import load_fonts
+from odm_mmocr.rendering.labels import fill_polygons, fit_text, render_label, render_words
+
+SIZE = 400
+SHAPE = (SIZE, SIZE)
+QUAD = np.array([[80, 160], [320, 170], [318, 220], [82, 214]], np.float64)
+
+
+def arc(points: int = 8, start: float = 200, end: float = 340) -> np.ndarray:
+    angle = np.deg2rad(np.linspace(start, end, points))
+    circle = np.stack((np.cos(angle), np.sin(angle)), -1)
+    return np.concatenate((150 * circle, 100 * circle[::-1])) + (200, 240)
+
+
+def s_curve(points: int = 12) -> np.ndarray:
+    x = np.linspace(40, 360, points)
+    y = 200 + 50 * np.sin(x / 50)
+    normal = np.stack((-np.cos(x / 50), np.ones_like(x)), -1)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    line = np.stack((x, y), -1)
+    return np.concatenate((line - 20 * normal, (line + 20 * normal)[::-1]))
+
+
+SHAPES = {
+    'quad': QUAD,
+    'steep': np.array([[100, 300], [260, 60], [300, 90], [140, 330]], np.float64),
+    'arc': arc(),
+    'smile': arc(9, 160, 20) * (1, -1) + (0, 440),
+    'S-curve': s_curve(),
+    'near circle': arc(24, -85, 255),
+}
+
+
+def iou(first: np.ndarray, second: np.ndarray) -> float:
+    first, second = first > 127, second > 127
+    return (first & second).sum() / max((first | second).sum(), 1)
+
+
+def apply(transform: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+    return cv2.perspectiveTransform(polygon.reshape(1, -1, 2), transform)[0]
+
+
+def rotation(angle: float, scale: float = 1) -> np.ndarray:
+    return np.vstack((cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), angle, scale), (0, 0, 1)))
+
+
+def perspective(seed: int, strength: float) -> np.ndarray:
+    corners = np.float32([[0, 0], [SIZE, 0], [SIZE, SIZE], [0, SIZE]])
+    moved = corners + np.random.default_rng(seed).uniform(-strength, strength, (4, 2))
+    return cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
+
+
+@pytest.mark.parametrize('name', SHAPES)
+@pytest.mark.parametrize('text', ['Entrance', 'jogging', 'W', '24.12.', 'Ärger'])
+def test_ink_stays_in_its_polygon(name, text):
+    label = render_label([SHAPES[name]], [text], SHAPE)
+    inside = fill_polygons([SHAPES[name]], SHAPE)
+    assert label.any()
+    assert label[inside].sum(dtype=float) >= 0.99 * label.sum(dtype=float)
+
+
+@pytest.mark.parametrize('height', [8, 12, 20, 60])
+def test_ink_fills_its_polygon(height):
+    """Along at least 90 % of the length and nearly all of the height, small words as well."""
+    width = 4 * height
+    box = np.array([20, 30, 20 + width, 30, 20 + width, 30 + height, 20, 30 + height], float)
+    ink = render_label([box], ['Entrance'], SHAPE) > 64
+    columns, rows = np.flatnonzero(ink.any(0)), np.flatnonzero(ink.any(1))
+    assert np.ptp(columns) + 1 >= 0.9 * width - 1
+    assert np.ptp(rows) + 1 >= 0.85 * height - 1
+
+
+def test_label_spans_black_to_white():
+    label = render_label([QUAD], ['Word'], SHAPE)
+    assert label.dtype == np.uint8
+    assert label.shape == SHAPE
+    assert label.max() == 255
+    assert (label == 0).mean() > 0.9
+
+
+@pytest.mark.parametrize('angle', [0.5, 30, 90, 180, 250])
+@pytest.mark.parametrize('polygon', [QUAD, arc()], ids=['quad', 'arc'])
+def test_rotation_commutes(polygon, angle):
+    transform = rotation(angle)
+    moved = cv2.warpPerspective(render_label([polygon], ['Rotation'], SHAPE), transform, SHAPE)
+    assert iou(render_label([apply(transform, polygon)], ['Rotation'], SHAPE), moved) >= 0.9
+
+
+@pytest.mark.parametrize('scale', [0.7, 1.2])
+@pytest.mark.parametrize('polygon', [QUAD, arc()], ids=['quad', 'arc'])
+def test_scaling_commutes(polygon, scale):
+    transform = rotation(0, scale)
+    moved = cv2.warpPerspective(render_label([polygon], ['Scaling'], SHAPE), transform, SHAPE)
+    assert iou(render_label([apply(transform, polygon)], ['Scaling'], SHAPE), moved) >= 0.9
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_perspective_commutes(seed):
+    transform = perspective(seed, 60)
+    moved = cv2.warpPerspective(render_label([QUAD], ['Perspective'], SHAPE), transform, SHAPE)
+    assert iou(render_label([apply(transform, QUAD)], ['Perspective'], SHAPE), moved) >= 0.9
+
+
+def test_reading_direction_follows_the_vertices():
+    """Started two corners later, the word stands on its head."""
+    label = render_label([QUAD], ['LLLL'], SHAPE)
+    turned = render_label([QUAD[[2, 3, 0, 1]]], ['LLLL'], SHAPE)
+    transform = cv2.getPerspectiveTransform(
+        QUAD.astype(np.float32), QUAD[[2, 3, 0, 1]].astype(np.float32)
+    )
+    assert iou(label, turned) < 0.5
+    assert iou(cv2.warpPerspective(label, transform, SHAPE), turned) >= 0.9
+
+
+def test_order_of_words_does_not_matter():
+    polygons = [QUAD, arc(), s_curve(), QUAD + 20]
+    texts = ['One', 'Two', 'Three', 'Four']
+    label = render_label(polygons, texts, SHAPE)
+    np.testing.assert_array_equal(label, render_label(polygons[::-1], texts[::-1], SHAPE))
+    words = [render_label([p], [t], SHAPE) for p, t in zip(polygons, texts)]
+    np.testing.assert_array_equal(label, np.max(words, axis=0))
+
+
+def test_flat_lists_and_arrays_are_the_same():
+    label = render_label([QUAD], ['Same'], SHAPE)
+    for polygon in (QUAD.ravel(), QUAD.ravel().tolist(), QUAD.tolist()):
+        np.testing.assert_array_equal(label, render_label([polygon], ['Same'], SHAPE))
+
+
+@pytest.mark.parametrize('polygon', [QUAD, arc()], ids=['quad', 'arc'])
+@pytest.mark.parametrize('shift', [(-200, 0), (0, -190), (190, 200)])
+def test_a_word_half_outside_is_drawn_half(polygon, shift):
+    around = render_label([polygon + shift + (SIZE, SIZE)], ['Half'], (3 * SIZE, 3 * SIZE))
+    label, drawn = render_words([polygon + shift], ['Half'], SHAPE)
+    np.testing.assert_array_equal(label, around[SIZE : 2 * SIZE, SIZE : 2 * SIZE])
+    assert 0 < label.sum(dtype=float) < around.sum(dtype=float)
+    assert drawn.all()
+
+
+def tall(width: float, height: float, x: float = 50, y: float = 30) -> np.ndarray:
+    return np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])
+
+
+def test_stacked_where_the_proportions_say_so():
+    strip, ribbon = fit_text('HOUSE', tall(30, 200), load_fonts())
+    assert strip.stacked
+    np.testing.assert_array_equal(ribbon.top, tall(30, 200)[:2])
+
+
+def test_turned_where_the_proportions_say_so():
+    """As the spine of a book: from top to bottom, its letters' feet to the left."""
+    strip, ribbon = fit_text('Entrance', tall(40, 200), load_fonts())
+    assert not strip.stacked
+    np.testing.assert_array_equal(ribbon.top, tall(40, 200)[1:3])
+
+
+def test_wrong_start_vertex_of_a_level_word_is_mended():
+    """MTWI starts some boxes at their lower left; the word still reads from left to right."""
+    level = np.array([[30, 100], [330, 100], [330, 160], [30, 160]], float)
+    expected = render_label([level], ['Direction'], SHAPE)
+    for start in (1, 3):
+        rolled = np.roll(level, start, axis=0)
+        np.testing.assert_array_equal(render_label([rolled], ['Direction'], SHAPE), expected)
+
+
+@pytest.mark.parametrize('text', ['I', 'll', 'Hi', 'OFF'])
+def test_short_words_in_narrow_boxes_stay_upright(text):
+    strip, ribbon = fit_text(text, tall(40, 64), load_fonts())
+    assert not strip.stacked
+    np.testing.assert_array_equal(ribbon.top, tall(40, 64)[:2])
+
+
+def test_undrawable_words_are_told_and_harm_no_other():
+    polygons = [QUAD, arc(), QUAD, np.full(8, np.nan), [], QUAD * 1e9, QUAD[[0, 2, 1, 3]], QUAD]
+    texts = ['Good', '汉字', '', 'nan', 'empty', 'huge', 'bow tie', 'a\x00b']
+    label, drawn = render_words(polygons, texts, SHAPE)
+    assert drawn.dtype == bool
+    assert drawn.tolist() == [True] + [False] * 7
+    np.testing.assert_array_equal(label, render_label([QUAD], ['Good'], SHAPE))
+
+
+def test_word_outside_the_image_counts_as_drawn():
+    label, drawn = render_words([QUAD + 5000], ['Far'], SHAPE)
+    assert drawn.all()
+    assert not label.any()
+
+
+def test_no_words():
+    label, drawn = render_words([], [], (7, 9))
+    assert label.shape == (7, 9)
+    assert not label.any()
+    assert drawn.shape == (0,)
+
+
+def test_unequal_numbers_are_an_error():
+    with pytest.raises(ValueError, match='2 polygons but 1 texts'):
+        render_label([QUAD, QUAD], ['one'], SHAPE)
+
+
+def test_fallback_font_draws_what_the_first_lacks(letters_only, digits_only):
+    fonts = [letters_only, digits_only]
+    _, drawn = render_words([QUAD] * 3, ['ab12', '12', 'a-1'], SHAPE, fonts)
+    assert drawn.tolist() == [True, True, False]
+
+
+def test_filled_polygons_may_overlap_and_leave_the_image():
+    filled = fill_polygons(
+        [QUAD, QUAD, QUAD + (0, 10), arc() + (300, 0), QUAD * 1e9, [1, 2]], SHAPE
+    )
+    assert filled.dtype == bool
+    assert filled[190, 200]
+    assert filled[222, 200]
+    assert not filled[100, 100]
+
+
+def test_filled_polygon_covers_what_it_touches():
+    filled = fill_polygons([[10.4, 10.4, 12.6, 10.4, 12.6, 11.6, 10.4, 11.6]], (20, 20))
+    assert filled[10:13, 10:14].all()
+    assert filled.sum() <= 20
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (1, 50), (50, 1), (0, 0)])
+def test_tiny_images(shape):
+    label, drawn = render_words([QUAD, QUAD - 180], ['Tiny', 'Image'], shape)
+    assert label.shape == shape
+    assert drawn.all()
+
+
+FUZZED_TEXTS = [
+    'word', '', ' ', 'x' * 500, '\x00', '\ud800', '😀', '汉字', 'سلام', 'e\u0301\u0302', '\u200d',
+    '-', '|', '\u202e', '\uffff', 'ẞ', '٣', 'א', '1\n2', '\ufe0f',
+]  # fmt: skip
+
+
+def fuzz(rng: np.random.Generator) -> tuple[np.ndarray, str]:
+    size = int(rng.choice([0, 1, 2, 3, 4, 6, 7, 8, 8, 8, 8, 10, 12, 28, 28]))
+    points = rng.uniform(-100, 500, size)
+    kind = rng.integers(8)
+    if kind == 0 and size:
+        points[rng.integers(size)] = rng.choice([np.nan, np.inf, -np.inf, 1e9, -1e9, 1e300])
+    elif kind == 1:
+        points = points.round(-2)
+    elif kind == 2:
+        points = points * 1000
+    elif kind == 3:
+        points = arc(7, *rng.uniform(0, 720, 2)).ravel() + rng.normal(0, 8, 28)
+    elif kind == 4:
+        points = QUAD.ravel() + rng.normal(0, 30, 8)
+    return points, FUZZED_TEXTS[rng.integers(len(FUZZED_TEXTS))]
+
+
+@pytest.mark.parametrize(
+    'count', [300, pytest.param(10_000, marks=pytest.mark.slow)], ids=['some', 'many']
+)
+def test_fuzzed_annotations_never_crash(count):
+    rng = np.random.default_rng(count)
+    annotations = [fuzz(rng) for _ in range(count)]
+    for start in range(0, count, 20):
+        polygons, texts = zip(*annotations[start : start + 20])
+        label, drawn = render_words(polygons, texts, (90, 120))
+        assert label.shape == (90, 120)
+        assert len(drawn) == 20
+        fill_polygons(polygons, (90, 120))
+
+
+def test_icdar_words_are_drawn_within_their_quads(shared_data):
+    """Real annotations, at the size of training: all are drawn, with their ink where it belongs."""
+    words = inside = total = 0
+    for path in sorted((shared_data / 'icdar2015' / 'train_gt').glob('*.txt'))[::40]:
+        lines = [line.split(',', 8) for line in path.read_text('utf-8-sig').splitlines() if line]
+        lines = [line for line in lines if line[8] != '###']
+        polygons = [np.array(line[:8], np.float32) / 2 for line in lines]
+        label, drawn = render_words(polygons, [line[8] for line in lines], (360, 640))
+        assert drawn.all()
+        words += len(lines)
+        inside += label[fill_polygons(polygons, label.shape)].sum(dtype=float)
+        total += label.sum(dtype=float)
+    assert words > 50
+    assert inside >= 0.99 * total

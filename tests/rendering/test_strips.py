@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+
+from odm_mmocr.rendering.fonts import default_font_path, load_fonts, shaping_available
+from odm_mmocr.rendering.strips import MAX_STRIP_SIDE, normalize_text, render_strip
+
+FONTS = load_fonts()
+
+
+def ink_box(mask: np.ndarray) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+
+@pytest.mark.parametrize('text', ['Entrance', 'xxx', 'Ägypten', 'fjord', '24/7', 'W', 'AVATAR'])
+@pytest.mark.parametrize('height', [32, 100])
+def test_strip_is_tight_to_the_ink(text, height):
+    mask = render_strip(text, FONTS, height).mask
+    left, top, right, bottom = ink_box(mask)
+    margin = 0.04 * mask.shape[0] + 1
+    assert left > 0
+    assert top > 0
+    assert max(left, top, mask.shape[1] - right, mask.shape[0] - bottom) <= margin
+
+
+@pytest.mark.parametrize('text', ['-', '.', "'", '_', '...', '='])
+def test_low_ink_keeps_the_height_of_a_small_letter(text):
+    height = render_strip(text, FONTS, 100).mask.shape[0]
+    assert height >= render_strip('x', FONTS, 100).mask.shape[0]
+
+
+@pytest.mark.parametrize('text', ['I', 'i', 'l', '|', '!'])
+def test_narrow_ink_keeps_the_width_of_its_character(text):
+    mask = render_strip(text, FONTS, 100).mask
+    left, _, right, _ = ink_box(mask)
+    assert right - left < 0.8 * mask.shape[1]
+
+
+def test_edges_part_the_characters():
+    strip = render_strip('Tile', FONTS, 64)
+    assert len(strip.edges) == 5
+    assert strip.edges[0] == 0
+    assert strip.edges[-1] == strip.mask.shape[1]
+    assert (np.diff(strip.edges) > 0).all()
+    # The cell of the narrow "i" holds one stroke: its dot and stem, not those of its neighbours.
+    cell = strip.mask[:, round(strip.edges[1]) + 3 : round(strip.edges[2])]
+    inked = cell.any(0).astype(int)
+    assert np.abs(np.diff(inked)).sum() <= 2
+    assert inked.any()
+
+
+def test_edges_are_where_the_prefix_ends():
+    strip, prefix = render_strip('HHHH', FONTS, 64), render_strip('HH', FONTS, 64)
+    half = strip.mask[:, : prefix.mask.shape[1] - 4]
+    np.testing.assert_array_equal(half, prefix.mask[:, :-4])
+    assert strip.edges[2] == pytest.approx(strip.mask.shape[1] / 2, abs=2)
+
+
+def test_baseline_is_below_the_letters_that_stand_on_it():
+    for text in ('HxH', 'gHg'):
+        strip = render_strip(text, FONTS, 100)
+        column = strip.mask[:, round(strip.edges[1]) + 12 : round(strip.edges[2]) - 12]
+        if text == 'gHg':
+            assert abs(np.flatnonzero(column.any(1))[-1] + 1 - strip.baseline) <= 2
+            assert strip.mask.shape[0] > strip.baseline + 10
+        else:
+            assert abs(ink_box(strip.mask)[3] - strip.baseline) <= 2
+
+
+def test_stacked_letters_stand_below_each_other_in_order():
+    strip = render_strip('LIT', FONTS, 64, True)
+    assert strip.stacked
+    assert strip.mask.shape[0] > 2.5 * strip.mask.shape[1]
+    letters = [
+        strip.mask[round(a) : round(b)] for a, b in zip(strip.edges, strip.edges[1:], strict=False)
+    ]
+    foot, head = letters[0], letters[2]
+    rows = np.flatnonzero(foot.any(1))
+    assert (foot[rows[-1] - 2] > 0).sum() > 2 * (foot[rows[0] + 2] > 0).sum()  # L: wide at its foot
+    rows = np.flatnonzero(head.any(1))
+    assert (head[rows[0] + 2] > 0).sum() > 2 * (head[rows[-1] - 2] > 0).sum()  # T: at its head
+    centres = [np.flatnonzero(letter.any(0)).mean() for letter in letters]
+    assert np.ptp(centres) <= 3
+
+
+@pytest.mark.parametrize('stacked', [False, True])
+def test_character_quads_tile_the_strip(stacked):
+    strip = render_strip('Text', FONTS, 64, stacked)
+    quads = strip.character_quads()
+    height, width = strip.mask.shape
+    assert quads.shape == (4, 4, 2)
+    assert quads.dtype == np.float32
+    np.testing.assert_array_equal(quads[0, 0], (0, 0))
+    np.testing.assert_array_equal(quads[-1, 2], (width, height))
+    sides = np.roll(quads, -1, 1) - quads
+    turns = sides[:, :, 0] * np.roll(sides, -1, 1)[:, :, 1]
+    turns -= sides[:, :, 1] * np.roll(sides, -1, 1)[:, :, 0]
+    assert (turns > 0).all()  # clockwise
+    shared = (3, 2) if stacked else (1, 2)
+    np.testing.assert_array_equal(quads[0, list(shared)], quads[1, [0, 1 if stacked else 3]])
+
+
+def test_normalisation():
+    assert normalize_text('  two\t\nwords ') == 'two words'
+    assert normalize_text('e\u0301') == 'é'
+    assert normalize_text('soft\u00adhyphen\ufeff\ufe0f') == 'softhyphen'
+    assert normalize_text('plain') == 'plain'
+
+
+@pytest.mark.parametrize(
+    'text', ['', '   ', '\u00ad', 'a\x00b', '\x1b', '\ud800', '汉', 'x' * 1001, '\u2800']
+)
+def test_undrawable_texts_are_refused(text):
+    with pytest.raises(ValueError):
+        render_strip(text, FONTS, 64)
+
+
+def test_long_texts_stay_small():
+    mask = render_strip('W' * 1000, FONTS, 512).mask
+    assert mask.shape[1] <= MAX_STRIP_SIDE
+    assert render_strip('ab ' * 160, FONTS, 512, True).mask.shape[0] <= MAX_STRIP_SIDE
+
+
+def test_equal_texts_are_drawn_once():
+    assert render_strip('cached', FONTS, 64) is render_strip(' cached ', FONTS, 64)
+
+
+def test_fallback_font_is_as_high_as_the_first(letters_only):
+    chain = load_fonts([letters_only, default_font_path()])
+    mixed = load_fonts([letters_only]).runs('H')[0][0]
+    assert mixed.path == str(letters_only)
+    heights = [
+        np.ptp(np.flatnonzero(render_strip(text, chain, 100).mask.any(1))) for text in ('H', '1')
+    ]
+    assert abs(heights[0] - heights[1]) <= 3
+
+
+@pytest.mark.skipif(not shaping_available(), reason='this Pillow has no raqm and fribidi')
+def test_joined_scripts_are_shaped():
+    strip = render_strip('سلام', FONTS, 64)
+    apart = sum(render_strip(character, FONTS, 64).mask.shape[1] for character in 'سلام')
+    assert strip.mask.shape[1] < 0.8 * apart
+    assert len(strip.edges) == 5
+
+
+def test_unshaped_scripts_are_refused_without_raqm(monkeypatch):
+    monkeypatch.setattr('odm_mmocr.rendering.strips.shaping_available', lambda: False)
+    with pytest.raises(ValueError, match='shaped'):
+        render_strip('مرحبا', FONTS, 61)
