@@ -11,7 +11,7 @@ from .fonts import FontChain, FontSpec, load_fonts
 from .meshes import Ribbon
 from .strips import Strip, render_strip
 
-_SUPERSAMPLE = 2
+_OVERSAMPLING = 2  # strip pixels an image pixel that crisp edges need
 # Heights of capitals, in pixels, at which strips are drawn: few, so that strips are found again in
 # their cache whatever the size of the polygon, and near enough to each other for the warp to take
 # most of them as they are. Below 32 pixels, hinting would bend the letters.
@@ -85,7 +85,7 @@ def render_words(
             strip, ribbon = fit_text(text, polygon, chain)
         except ValueError:
             continue
-        patch, (x, y) = ribbon.warp(strip.mask, shape, _SUPERSAMPLE)
+        patch, (x, y) = ribbon.warp(strip.mask, shape)
         drawn[i] = True
         if patch.size:
             region = label[y : y + patch.shape[0], x : x + patch.shape[1]]
@@ -164,7 +164,7 @@ def fit_text(text: str, polygon: np.ndarray, fonts: FontChain) -> tuple[Strip, R
 
 def _resolution(height: float) -> int:
     # A strip of small letters without ascenders is but 0.8 times as high as capitals are.
-    needed = _SUPERSAMPLE * height / 0.8
+    needed = _OVERSAMPLING * height / 0.8
     return next((r for r in _RESOLUTIONS if r >= needed), _RESOLUTIONS[-1])
 
 

@@ -12,7 +12,6 @@ import numpy as np
 
 MAX_COORDINATE = 1e6  # pixels; no image is that large, and arithmetic stays exact enough
 MIN_EXTENT = 1.0  # pixels; in a polygon that is shorter or lower nothing can be drawn
-_MAX_PATCH = 2**22  # pixels of a patch that is still drawn with supersampling
 _MAX_RUNGS = 32
 _MIN_STEP = 1e-4  # between rungs, as a share of the length
 _WHOLE = np.array((0.0, 1.0))
@@ -93,9 +92,7 @@ class Ribbon(NamedTuple):
         corners = np.roll(np.concatenate((self.top, self.bottom[::-1])), -quarters, axis=0)
         return Ribbon.from_polygon(corners)
 
-    def warp(
-        self, mask: np.ndarray, shape: tuple[int, int], supersample: int
-    ) -> tuple[np.ndarray, tuple[int, int]]:
+    def warp(self, mask: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
         """Draws a strip: see :func:`warp_strip`."""
         xs, ys = np.concatenate((self.top, self.bottom)).T.tolist()
         x0, y0 = max(math.floor(min(xs)), 0), max(math.floor(min(ys)), 0)
@@ -103,19 +100,11 @@ class Ribbon(NamedTuple):
         height = min(math.ceil(max(ys)) + 1, shape[0]) - y0
         if width <= 0 or height <= 0:
             return np.zeros((0, 0), np.uint8), (x0, y0)
-        if width * height > _MAX_PATCH:
-            supersample = 1
 
-        # From image coordinates to those of the supersampled patch.
-        offset = np.array((x0 - 0.5, y0 - 0.5))
-        top = (self.top - offset) * supersample - 0.5
-        bottom = (self.bottom - offset) * supersample - 0.5
-        mask = _shrink(mask, supersample * self.length, supersample * self.height)
-        warp = _warp_quad if len(top) == 2 else _warp_mesh
-        patch = warp(mask, top, bottom, self.stations, (width * supersample, height * supersample))
-        if supersample > 1:
-            patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_AREA)
-        return patch, (x0, y0)
+        mask, centre = _smooth(mask, self.length, self.height)
+        warp = _warp_quad if len(self.top) == 2 else _warp_mesh
+        top, bottom = self.top - (x0, y0), self.bottom - (x0, y0)
+        return warp(mask, centre, top, bottom, self.stations, (width, height)), (x0, y0)
 
     def map(self, points: np.ndarray, strip_shape: tuple[int, int]) -> np.ndarray:
         """Maps points of a strip: see :func:`map_points`."""
@@ -134,19 +123,18 @@ class Ribbon(NamedTuple):
 
 
 def warp_strip(
-    mask: np.ndarray, polygon: np.ndarray, shape: tuple[int, int], supersample: int = 2
+    mask: np.ndarray, polygon: np.ndarray, shape: tuple[int, int]
 ) -> tuple[np.ndarray, tuple[int, int]]:
     """Warps a strip into a polygon of an image, antialiased.
 
-    The strip is first averaged down to the polygon's own size, so that nothing aliases however
-    much smaller the polygon is. For crisp edges it should be at least ``supersample`` times as
-    high as the polygon.
+    The strip is first averaged over what will be a pixel of the image, along and across the text,
+    so that nothing aliases however much smaller the polygon is. For crisp edges the strip should be
+    at least twice as high as the polygon.
 
     Args:
         mask: uint8 (h, w) strip.
         polygon: Points as :func:`split_polygon` takes them.
         shape: Height and width of the image, in pixels.
-        supersample: Samples a pixel and axis.
 
     Returns:
         The patch, uint8, that the polygon covers within the image, and the image position (x, y)
@@ -155,7 +143,7 @@ def warp_strip(
     Raises:
         ValueError: Text cannot be drawn into the polygon: see :meth:`Ribbon.from_polygon`.
     """
-    return Ribbon.from_polygon(polygon).warp(mask, shape, supersample)
+    return Ribbon.from_polygon(polygon).warp(mask, shape)
 
 
 def map_points(points: np.ndarray, polygon: np.ndarray, strip_shape: tuple[int, int]) -> np.ndarray:
@@ -251,14 +239,19 @@ def _mean_rung(pairing: tuple[np.ndarray, ...]) -> float:
     return float((np.diff(stations) * (rungs[1:] + rungs[:-1])).sum() / 2)
 
 
-def _shrink(mask: np.ndarray, length: float, height: float) -> np.ndarray:
-    """Averages a strip down to the size at which it is sampled."""
-    # Samples 1.5 pixels apart, interpolated, still see every pixel.
-    width = mask.shape[1] if mask.shape[1] <= 1.5 * length else max(1, round(length))
-    height = mask.shape[0] if mask.shape[0] <= 1.5 * height else max(1, round(height))
-    if (height, width) == mask.shape:
-        return mask
-    return cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
+def _smooth(
+    mask: np.ndarray, length: float, height: float
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Averages a strip over the size of an image pixel.
+
+    Returns:
+        The smoothed strip and where, in strip coordinates, the centre of its first pixel now is.
+    """
+    size = max(1, round(mask.shape[1] / length)), max(1, round(mask.shape[0] / height))
+    if size != (1, 1):
+        mask = cv2.blur(mask, size, borderType=cv2.BORDER_CONSTANT)
+    # Averages of an even number of pixels stand between two of them.
+    return mask, (0.5 if size[0] % 2 else 0.0, 0.5 if size[1] % 2 else 0.0)
 
 
 def _homography(top: np.ndarray, bottom: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -267,14 +260,14 @@ def _homography(top: np.ndarray, bottom: np.ndarray, width: int, height: int) ->
     return cv2.getPerspectiveTransform(source, target)
 
 
-def _warp_quad(mask, top, bottom, stations, size):
+def _warp_quad(mask, centre, top, bottom, stations, size):
     height, width = mask.shape
     homography = _homography(top, bottom, width, height)
-    homography[:, 2] += homography[:, :2].sum(1) / 2  # centre of the first pixel: (0.5, 0.5)
+    homography[:, 2] += homography[:, 0] * centre[0] + homography[:, 1] * centre[1]
     return cv2.warpPerspective(mask, homography, size, flags=cv2.INTER_LINEAR)
 
 
-def _warp_mesh(mask, top, bottom, stations, size):
+def _warp_mesh(mask, centre, top, bottom, stations, size):
     """Bilinear within each cell between two rungs, hence continuous across them."""
     height, width = mask.shape
     # Nowhere in the strip, which draws as blank.
@@ -290,9 +283,9 @@ def _warp_mesh(mask, top, bottom, stations, size):
             u, v = _invert_bilinear(cell, np.arange(x0, x1), np.arange(y0, y1))
         inside = (np.abs(u - 0.5) <= 0.5001) & (np.abs(v - 0.5) <= 0.5001)
         u *= (stations[i + 1] - stations[i]) * width
-        u += stations[i] * width - 0.5
+        u += stations[i] * width - centre[0]
         v *= height
-        v -= 0.5
+        v -= centre[1]
         np.copyto(source_x[y0:y1, x0:x1], u, where=inside)
         np.copyto(source_y[y0:y1, x0:x1], v, where=inside)
     return cv2.remap(mask, source_x, source_y, cv2.INTER_LINEAR)

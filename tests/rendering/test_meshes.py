@@ -17,9 +17,9 @@ def arc(points: int, start: float = 200, end: float = 340, outer=130, inner=80) 
     return np.concatenate((outer * circle, inner * circle[::-1])) + (160, 160)
 
 
-def place(mask, polygon, shape=SHAPE, supersample=2) -> np.ndarray:
+def place(mask, polygon, shape=SHAPE) -> np.ndarray:
     image = np.zeros(shape, np.uint8)
-    patch, (x, y) = warp_strip(mask, polygon, shape, supersample)
+    patch, (x, y) = warp_strip(mask, polygon, shape)
     image[y : y + patch.shape[0], x : x + patch.shape[1]] = patch
     return image
 
