@@ -71,16 +71,19 @@ class SeededDataset(Dataset):
         """Load sample `index` (a `SampleIndex`, or an int for epoch 0).
 
         Raises:
+            IndexError: If there is no such sample.
             RuntimeError: If it cannot be loaded in testing, or if, in training, `max_skips`
                 replacements cannot be loaded either. It names the file.
         """
+        if not 0 <= index < len(self):
+            raise IndexError(f'sample {int(index)} of {len(self)}')
         epoch = getattr(index, 'epoch', 0)
         skipped = []
-        chosen = int(index)
+        chosen = SampleIndex(index, epoch)
         for attempt in range(self.max_skips + 1):
             try:
                 with seeded((self.seed, epoch, int(index), attempt)):
-                    sample = self.dataset[SampleIndex(chosen, epoch)]
+                    sample = self.dataset[chosen]
             except Exception as error:
                 reason = f'{self._file(chosen)}: {type(error).__name__}: {error}'
                 if self.test_mode:
@@ -91,7 +94,7 @@ class SeededDataset(Dataset):
             else:
                 return _note(sample, skipped)
             rng = np.random.default_rng((self.seed, epoch, int(index), attempt))
-            chosen = int(rng.integers(len(self)))
+            chosen = SampleIndex(rng.integers(len(self)), epoch)
         raise RuntimeError(
             f'{len(skipped)} samples of {_name(self.dataset)} in a row cannot be loaded '
             f'(max_skips={self.max_skips}); check the files and the pipeline. The last one: '

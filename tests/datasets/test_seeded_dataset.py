@@ -168,6 +168,14 @@ def test_what_is_not_asked_for_may_be_missing(make_dataset, write_dataset):
         dataset[0]  # the prompt does ask
 
 
+def test_an_index_beyond_the_end_is_no_bad_sample(make_dataset, write_dataset):
+    dataset = make_dataset(write_dataset(count=2))
+    for index in (2, -1):
+        with pytest.raises(IndexError):
+            dataset[index]
+    assert len(list(dataset)) == 2
+
+
 def test_an_empty_dataset_is_refused():
     with pytest.raises(ValueError, match='no samples'):
         SeededDataset([])

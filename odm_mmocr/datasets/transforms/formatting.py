@@ -85,12 +85,14 @@ class PackODMInputs(BaseTransform):
             ValueError: If there is neither a prompt nor a text-spotting annotation, the prompt has
                 more than `max_words` words, or the annotation's keys are out of step.
         """
-        ensure_prompt(results, self.max_words)
+        annotated = 'gt_polygons' in results
+        if annotated or 'prompt_texts' not in results:
+            ensure_prompt(results, self.max_words)
         data_sample = ODMDataSample(
             metainfo={key: results[key] for key in self.meta_keys if key in results}
         )
         data_sample.prompt = self._pack_prompt(results)
-        if 'gt_polygons' in results:
+        if annotated:
             check_spotting(results)
             data_sample.gt_instances = self._pack_instances(results)
         if 'gt_destylized' in results:

@@ -54,7 +54,8 @@ def ensure_prompt(results: dict, max_words: int = 32) -> dict:
     """Set the prompt to every readable text, where no prompt has been set yet.
 
     A text that stands in the image several times is one word of the prompt. Of more than
-    `max_words` texts a random choice is prompted, the others count as dropped.
+    `max_words` texts a random choice is prompted, the others count as dropped. Where the caller has
+    set `prompt_texts` alone, that stays the prompt.
 
     Args:
         results (dict): A pipeline's results with `gt_polygons`, `gt_texts` and `gt_ignored`.
@@ -62,17 +63,18 @@ def ensure_prompt(results: dict, max_words: int = 32) -> dict:
 
     Returns:
         dict: `results` with `prompt_texts` (list of str), `prompt_noise` (list of bool: the word is
-        not in the image) and `gt_prompted` (N,) bool.
+        not in the image) and `gt_prompted` (N,) bool: the instances whose ink must appear.
 
     Raises:
         ValueError: If the annotations are not for text spotting.
     """
-    if 'prompt_texts' not in results:
-        check_spotting(results)
-        is_readable = readable(results)
-        texts = [text for text, shown in zip(results['gt_texts'], is_readable) if shown]
-        _set_prompt(results, _choose(list(dict.fromkeys(texts)), max_words), is_readable)
-    return results
+    if 'gt_prompted' in results:
+        return results
+    check_spotting(results)
+    if 'prompt_texts' in results:
+        return _set_prompt(results, results['prompt_texts'])
+    texts = [text for text, ok in zip(results['gt_texts'], readable(results)) if ok]
+    return _set_prompt(results, _choose(list(dict.fromkeys(texts)), max_words))
 
 
 @TRANSFORMS.register_module()
@@ -117,14 +119,11 @@ class DropText(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Drop words from the prompt of `results`."""
         ensure_prompt(results, self.max_words)
-        shown = [
-            t for t, noise in zip(results['prompt_texts'], results['prompt_noise']) if not noise
-        ]
-        noise = [t for t, noise in zip(results['prompt_texts'], results['prompt_noise']) if noise]
+        prompt = list(zip(results['prompt_texts'], results['prompt_noise']))
+        shown = [text for text, is_noise in prompt if not is_noise]
+        noise = [text for text, is_noise in prompt if is_noise]
         count = min(_draw_count(self.ratio, len(shown)), max(len(shown) - self.min_words, 0))
-        return _set_prompt(
-            results, _choose(shown, len(shown) - count), results['gt_prompted'], noise
-        )
+        return _set_prompt(results, _choose(shown, len(shown) - count) + noise)
 
     def __repr__(self) -> str:
         return (
@@ -196,9 +195,7 @@ class NoiseText(BaseTransform):
             if word.casefold() not in taken:
                 taken.add(word.casefold())
                 noise.append(word)
-        results['prompt_texts'] = texts + noise
-        results['prompt_noise'] = list(results['prompt_noise']) + [True] * len(noise)
-        return results
+        return _set_prompt(results, texts + noise)
 
     def __repr__(self) -> str:
         return (
@@ -250,16 +247,14 @@ class IgnoreUnknownText(BaseTransform):
         return f'{type(self).__name__}(vocabulary={self.vocabulary}, min_known={self.min_known})'
 
 
-def _set_prompt(
-    results: dict, shown: list[str], candidates: np.ndarray, noise: Sequence[str] = ()
-) -> dict:
-    """Prompt the words `shown`, whose instances are among `candidates` (N,) bool, and `noise`."""
-    among = set(shown)
-    results['prompt_texts'] = [*shown, *noise]
-    results['prompt_noise'] = [False] * len(shown) + [True] * len(noise)
-    results['gt_prompted'] = candidates & np.array(
-        [text in among for text in results['gt_texts']], bool
-    )
+def _set_prompt(results: dict, texts: Sequence[str]) -> dict:
+    """Prompt `texts`; which of them are noise, and which instances they mean, follows."""
+    is_readable = readable(results)
+    shown = {text for text, ok in zip(results['gt_texts'], is_readable) if ok}
+    results['prompt_texts'] = list(texts)
+    results['prompt_noise'] = [text not in shown for text in texts]
+    among = set(texts)
+    results['gt_prompted'] = is_readable & np.array([t in among for t in results['gt_texts']], bool)
     return results
 
 

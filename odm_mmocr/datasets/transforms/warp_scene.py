@@ -113,7 +113,7 @@ class WarpScene(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Warp image and annotation of `results`."""
-        for key in ('prompt_texts', 'gt_destylized'):
+        for key in ('gt_prompted', 'gt_destylized'):
             if key in results:
                 raise ValueError(
                     f'{results.get("img_path")}: WarpScene found {key!r}; it must come before '

@@ -49,9 +49,12 @@ def test_words_beyond_max_words_are_dropped_at_random_and_keep_their_order():
     assert chosen[0]['prompt_texts'] != chosen[1]['prompt_texts']
 
 
-def test_a_prompt_that_is_there_stays():
-    results = {**scene('A', 'B'), 'prompt_texts': ['B']}
-    assert ensure_prompt(results)['prompt_texts'] == ['B']
+def test_a_prompt_that_is_there_stays_and_says_which_instances_it_means():
+    results = ensure_prompt({**scene('A', 'B', 'B', ignored=(2,)), 'prompt_texts': ['x', 'B']})
+    assert results['prompt_texts'] == ['x', 'B']
+    assert results['prompt_noise'] == [True, False]
+    assert results['gt_prompted'].tolist() == [False, True, False]
+    assert ensure_prompt(results, max_words=1)['prompt_texts'] == ['x', 'B']
 
 
 def test_no_word_is_no_error():

@@ -10,7 +10,7 @@ pytest.importorskip('mmocr')
 from mmocr.registry import TRANSFORMS
 
 from odm_mmocr.datasets import seeded
-from odm_mmocr.datasets.transforms import WarpScene
+from odm_mmocr.datasets.transforms import DropText, WarpScene
 from odm_mmocr.datasets.transforms.warp_scene import area_inside, warp_image, warp_points
 
 WIDTH, HEIGHT = 300, 200
@@ -253,7 +253,7 @@ def test_arguments_out_of_range_are_named(argument, value):
 
 
 def test_wrong_order_and_keys_out_of_step_are_named():
-    with pytest.raises(ValueError, match=r"scene\.jpg.*'prompt_texts'.*before"):
-        WarpScene()({**scene(quad(1, 1)), 'prompt_texts': ['a']})
+    with pytest.raises(ValueError, match=r"scene\.jpg.*'gt_prompted'.*before"):
+        WarpScene()(DropText()(scene(quad(1, 1))))
     with pytest.raises(ValueError, match=r'scene\.jpg: 1 polygons, 0 texts'):
         WarpScene()({**scene(quad(1, 1)), 'gt_texts': []})
