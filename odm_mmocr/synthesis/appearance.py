@@ -43,7 +43,7 @@ class Style:
         hollow: letters are only a line of this width.
         gradient: change of brightness from the upper to the lower end, -1 to 1.
         worn: standard deviation of grain in the letters, in levels.
-        embedded: how much of the structure behind shows through as relief, 0 to 1.
+        embedded: how much of the structure behind plain letters shows through as relief, 0 to 1.
         soft: blur of the letters' edges, in pixels.
         board_alpha: opacity of the board.
         board_border: width of a line along the edge of the board.
@@ -77,7 +77,7 @@ def draw_style(rng: np.random.Generator) -> Style:
         hollow=float(rng.uniform(0.05, 0.09)) if 0.88 < effect < 0.91 else 0.0,
         gradient=float(rng.uniform(-0.5, 0.5)) if rng.random() < 0.3 else 0.0,
         worn=float(rng.uniform(4, 22)) if rng.random() < 0.25 else 0.0,
-        embedded=float(rng.uniform(0.2, 0.7)) if rng.random() < 0.35 else 0.0,
+        embedded=float(rng.uniform(0.2, 0.7)) if effect < 0.3 else 0.0,
         soft=float(rng.uniform(0.3, 0.9)) if rng.random() < 0.5 else 0.0,
         board_alpha=float(rng.uniform(0.75, 1)) if rng.random() < 0.3 else 1.0,
         board_border=float(rng.uniform(0.03, 0.08)) if rng.random() < 0.35 else 0.0,

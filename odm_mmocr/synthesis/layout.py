@@ -300,7 +300,7 @@ class Occupancy:
         hull = cv2.convexHull(np.concatenate(corners).astype(np.float32))[:, 0]
         margin = 2 + int(0.05 * max(word.height for word in group.words))
         low, high = hull.min(0), hull.max(0)
-        room = np.array(self.taken.shape[::-1]) - 1 - (high - low)
+        room = np.array(self.taken.shape[::-1]) - 3 - (high - low)
         if (room < 0).any():
             return False
         outline = np.round(hull - low).astype(np.int32) + margin
@@ -310,7 +310,7 @@ class Occupancy:
         cv2.polylines(mask, [outline], True, 1, thickness=2 * margin + 1)
         free: list[tuple[float, np.ndarray]] = []
         for share in rng.random((tries, 2)):
-            corner = np.round(share * room).astype(int)
+            corner = 1 + np.floor(share * room).astype(int)
             part, region = self._window(mask, corner - margin)
             if cv2.countNonZero(cv2.bitwise_and(part, region)):
                 continue

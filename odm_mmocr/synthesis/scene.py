@@ -16,7 +16,6 @@ from odm_mmocr.synthesis.layout import (
     Geometry,
     Group,
     Occupancy,
-    PlacedWord,
     arrange_lines,
     draw_geometry,
     lay_out,
@@ -148,7 +147,7 @@ class SceneSynthesizer:
         groups = self._place_groups(Occupancy(scene.image), rng)
         shape = scene.image.shape[:2]
         for group in groups:
-            glyphs = [_draw_glyphs(word, shape) for word in group.words]
+            glyphs = [warp_strip(word.strip.mask, word.polygon, shape) for word in group.words]
             paint_group(scene.image, group, glyphs, draw_style(rng), self.contrast, rng)
             for word, glyph in zip(group.words, glyphs):
                 strip = word.strip
@@ -234,12 +233,6 @@ def _draw_count(missing: int, blocks: float, rng: np.random.Generator) -> int:
     if missing >= 3 and rng.random() < blocks:
         return int(rng.integers(3, min(missing, 10) + 1))
     return 2 if missing >= 2 and rng.random() < 0.2 else 1
-
-
-def _draw_glyphs(word: PlacedWord, shape: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
-    # Large letters have no detail near the size of a pixel that would need finer sampling.
-    supersample = 2 if word.height < 40 else 1
-    return warp_strip(word.strip.mask, word.polygon, shape, supersample)
 
 
 def _cap_height(height: float) -> int:
