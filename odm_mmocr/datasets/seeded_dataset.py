@@ -19,10 +19,10 @@ class SeededDataset(Dataset):
     """Any data set, with the random state of each sample fixed by (seed, epoch, index).
 
     The samples are the same with any number of worker processes, and do not depend on those drawn
-    before. A sample that cannot be loaded or transformed is, in training, logged once with its file
-    and replaced by another that (seed, epoch, index) determines as well; the metainfo `skipped`
-    (list of str) of the replacement's `data_samples` says what was skipped and why. In testing it
-    is an error.
+    before. A sample that cannot be loaded or transformed is, in training, logged with its file,
+    once a process, and replaced by another that (seed, epoch, index) determines as well; the
+    metainfo `skipped` (list of str) of the replacement's `data_samples` says what was skipped and
+    why. In testing it is an error.
 
     Args:
         dataset (Dataset or dict): The data set or its config.
