@@ -18,6 +18,7 @@ from .caching import memory_bounded
 # Control characters, lone surrogates, private use and unassigned code points: a font may hold a
 # glyph for them, but none that shows what was written in the scene.
 _UNDRAWABLE_CATEGORIES = frozenset(('Cc', 'Cs', 'Co', 'Cn'))
+_REGULAR_WEIGHT = 400
 _REFERENCE_SIZE = 1000  # pixels an em, at which the proportions of a font are measured
 
 
@@ -262,12 +263,29 @@ def _characters(path: str, index: int) -> frozenset[str]:
 def _open(path: str, index: int, size: int, shaping: bool) -> ImageFont.FreeTypeFont:
     engine = ImageFont.Layout.RAQM if shaping else ImageFont.Layout.BASIC
     try:
-        return ImageFont.truetype(path, size, index=index, layout_engine=engine)
+        face = ImageFont.truetype(path, size, index=index, layout_engine=engine)
     except OSError as error:
         raise ValueError(
             f'{path!r} is not a font file that FreeType can open ({error}); '
             'give a TrueType or OpenType font'
         ) from error
+    _set_regular(face)
+    return face
+
+
+def _set_regular(face: ImageFont.FreeTypeFont) -> None:
+    """Sets a variable font to the regular weight: some are hairlines by default."""
+    try:
+        axes = face.get_variation_axes()
+    except OSError:  # not variable
+        return
+    weights = {b'Weight': _REGULAR_WEIGHT}
+    face.set_variation_by_axes(
+        [
+            min(max(weights.get(axis['name'], axis['default']), axis['minimum']), axis['maximum'])
+            for axis in axes
+        ]
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -279,7 +279,7 @@ def _warp_mesh(mask, centre, top, bottom, stations, size):
         x1, y1 = np.minimum(np.ceil(cell.max(0)) + 1, size).astype(int)
         if x0 >= x1 or y0 >= y1:
             continue
-        with np.errstate(over='ignore', invalid='ignore'):  # far from the cell, hence not inside
+        with np.errstate(all='ignore'):  # not finite far from the cell, hence not inside
             u, v = _invert_bilinear(cell, np.arange(x0, x1), np.arange(y0, y1))
         inside = (np.abs(u - 0.5) <= 0.5001) & (np.abs(v - 0.5) <= 0.5001)
         u *= (stations[i + 1] - stations[i]) * width
@@ -302,14 +302,14 @@ def _invert_bilinear(
     """
     a, b, c, d = cell
     e, f, g = b - a, d - a, c - d - b + a
+    # u follows from either coordinate; take the one along which the two sides go further.
+    axis = int(np.argmax(np.minimum(np.abs(e), np.abs(e + g))))
     x, y = (x - a[0]).astype(np.float32)[None, :], (y - a[1]).astype(np.float32)[:, None]
-    e, f, g = (tuple(map(float, vector)) for vector in (e, f, g))
-    square = g[0] * f[1] - g[1] * f[0]
-    linear = x * g[1] - (y * g[0] - (e[0] * f[1] - e[1] * f[0]))
-    constant = x * e[1] - y * e[0]
-    root = np.sqrt(np.maximum(linear * linear - 4 * square * constant, 0))
-    v = -2 * constant / np.where(linear + root > 1e-9, linear + root, 1e-9)
-    side_x, side_y = e[0] + v * g[0], e[1] + v * g[1]
-    u = (x - v * f[0]) * side_x + (y - v * f[1]) * side_y
-    u /= np.maximum(side_x * side_x + side_y * side_y, 1e-9)
-    return u, v
+    (e0, e1), (f0, f1), (g0, g1) = e.tolist(), f.tolist(), g.tolist()
+    linear = x * g1 - (y * g0 + (e1 * f0 - e0 * f1))
+    constant = y * (2 * e0) - x * (2 * e1)
+    root = np.sqrt(np.maximum(linear * linear + constant * (2 * (g0 * f1 - g1 * f0)), 0))
+    v = constant / np.maximum(linear + root, 1e-9)
+    if axis == 0:
+        return (x - v * f0) / (v * g0 + e0), v
+    return (y - v * f1) / (v * g1 + e1), v

@@ -4,6 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from fontTools.ttLib.tables.TupleVariation import TupleVariation
 
 from odm_mmocr.rendering.fonts import Font, FontChain, default_font_path, load_fonts
 
@@ -106,3 +109,34 @@ def test_errors_name_the_path_and_the_remedy(tmp_path):
         load_fonts([])
     with pytest.raises(ValueError, match='at least one font'):
         FontChain(())
+
+
+def test_variable_fonts_are_regular(font_folder, tmp_path):
+    """Not of the weight that happens to be their default, which may be a hairline."""
+    weights = {}
+    for name, points in (('thin', 40), ('regular', 120)):
+        builder = FontBuilder(1000)
+        builder.setupGlyphOrder(['.notdef', 'l'])
+        builder.setupCharacterMap({ord('l'): 'l'})
+        pen = TTGlyphPen(None)
+        pen.moveTo((100, 0))
+        pen.lineTo((100, 700))
+        pen.lineTo((100 + points, 700))
+        pen.lineTo((100 + points, 0))
+        pen.closePath()
+        builder.setupGlyf({'.notdef': TTGlyphPen(None).glyph(), 'l': pen.glyph()})
+        builder.setupHorizontalMetrics({'.notdef': (400, 0), 'l': (400, 100)})
+        builder.setupHorizontalHeader(ascent=800, descent=-200)
+        builder.setupNameTable({'familyName': 'Stick', 'styleName': name})
+        builder.setupOS2()
+        builder.setupPost()
+        weights[name] = builder
+    thin = weights['thin']
+    thin.setupFvar([('wght', 100, 100, 700, 'Weight')], [])
+    shift = [(0, 0), (0, 0), (160, 0), (160, 0)] + [(0, 0)] * 4
+    thin.setupGvar({'l': [TupleVariation({'wght': (0, 1, 1)}, shift)]})
+    thin.save(tmp_path / 'variable.ttf')
+    weights['regular'].save(tmp_path / 'regular.ttf')
+    variable, regular = (Font(str(tmp_path / f'{n}.ttf')) for n in ('variable', 'regular'))
+    width = variable.glyph('l', 200).mask.shape[1]
+    assert width == pytest.approx(regular.glyph('l', 200).mask.shape[1], abs=1)
