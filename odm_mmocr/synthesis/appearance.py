@@ -27,6 +27,8 @@ SIGN_COLOURS = np.float32(
 )
 
 
+LEAST_EFFECT_HEIGHT = 16  # pixels; effects would only smear lower words
+LEAST_HOLLOW_HEIGHT = 40  # pixels; the line of lower hollow letters would be too thin
 RESTLESS = 42.0  # levels; ground that varies more swallows letters without an outline
 
 
@@ -231,48 +233,54 @@ def _paint_word(
     style: Style,
     rng: np.random.Generator,
 ) -> None:
-    def pixels(share: float) -> int:
-        return max(1, round(share * height))
-
-    # The effects reach beyond the glyphs; below 16 pixels they would only smear them.
-    effects = height >= 16
-    reach = pixels(0.3) + 2 if effects else 0
-    if reach:
-        mask = cv2.copyMakeBorder(mask, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
-        corner = (corner[0] - reach, corner[1] - reach)
-    contrary = np.full(3, 0.0 if luma(colour) > behind else 255.0, np.float32)
-    contrary = 0.85 * contrary + 0.15 * colour
-    if effects and style.glow:
-        halo = cv2.dilate(mask, _disc(pixels(style.glow / 2)))
-        halo = cv2.GaussianBlur(halo, (0, 0), 0.5 * pixels(style.glow))
-        blend(image, halo, corner, contrary, 0.8)
-    if effects and any(style.shadow):
-        x, y, softness = style.shadow
-        cast = _shift(mask, round(x * height), round(y * height))
-        if softness:
-            cast = cv2.GaussianBlur(cast, (0, 0), max(0.5, softness * height))
-        blend(image, cast, corner, contrary, 0.7)
-    if effects and any(style.depth):
-        x, y = (share * height for share in style.depth)
-        steps = max(1, round(np.hypot(x, y)))
-        side = mask
-        for step in range(1, steps + 1):
-            side = cv2.max(side, _shift(mask, round(x * step / steps), round(y * step / steps)))
-        blend(image, side, corner, 0.6 * contrary + 0.4 * colour, 1.0)
-    if effects and style.outline:
-        blend(image, cv2.dilate(mask, _disc(pixels(style.outline))), corner, contrary, style.alpha)
-    if height >= 40 and style.hollow:
-        mask = cv2.subtract(cv2.dilate(mask, _disc(pixels(style.hollow))), mask)
     ink = colour
-    if effects and (style.gradient or style.worn):
-        # Away from the background, so that the worse end keeps the contrast.
-        away = np.sign(luma(colour) - behind) * abs(style.gradient) / 2
-        ink = _shaded(mask.shape, colour, away)
+    if height >= LEAST_EFFECT_HEIGHT:
+        reach = round(0.3 * height) + 2  # effects reach beyond the glyphs
+        mask = cv2.copyMakeBorder(mask, *[reach] * 4, cv2.BORDER_CONSTANT, value=0)
+        corner = (corner[0] - reach, corner[1] - reach)
+        contrary = 0.85 * (0.0 if luma(colour) > behind else 255.0) + 0.15 * colour
+        _paint_under_letters(image, mask, corner, height, colour, contrary, style)
+        if style.gradient or style.worn:
+            # Away from the background, so that the worse end keeps the contrast.
+            away = np.sign(luma(colour) - behind) * abs(style.gradient) / 2
+            ink = _shaded(mask.shape, colour, away)
         if style.worn:
             add_grain(ink, style.worn, False, rng)
-    if style.soft and height >= 12:
-        mask = cv2.GaussianBlur(mask, (3, 3), style.soft)
+        if style.soft:
+            mask = cv2.GaussianBlur(mask, (3, 3), style.soft)
+    if style.hollow and height >= LEAST_HOLLOW_HEIGHT:
+        mask = cv2.subtract(cv2.dilate(mask, _disc(style.hollow * height)), mask)
     blend(image, mask, corner, ink, style.alpha, style.embedded, behind)
+
+
+def _paint_under_letters(
+    image: np.ndarray,
+    mask: np.ndarray,
+    corner: tuple[int, int],
+    height: float,
+    colour: np.ndarray,
+    contrary: np.ndarray,
+    style: Style,
+) -> None:
+    if style.glow:
+        halo = cv2.dilate(mask, _disc(style.glow / 2 * height))
+        halo = cv2.GaussianBlur(halo, (0, 0), max(0.5, style.glow / 2 * height))
+        blend(image, halo, corner, contrary, 0.8)
+    if any(style.shadow):
+        x, y, softness = (share * height for share in style.shadow)
+        cast = _shift(mask, x, y)
+        if softness:
+            cast = cv2.GaussianBlur(cast, (0, 0), max(0.5, softness))
+        blend(image, cast, corner, contrary, 0.7)
+    if any(style.depth):
+        x, y = (share * height for share in style.depth)
+        side = mask
+        for share in np.linspace(0, 1, 1 + max(1, round(np.hypot(x, y))))[1:]:
+            side = cv2.max(side, _shift(mask, x * share, y * share))
+        blend(image, side, corner, 0.6 * contrary + 0.4 * colour, 1.0)
+    if style.outline:
+        around = cv2.dilate(mask, _disc(style.outline * height))
+        blend(image, around, corner, contrary, style.alpha)
 
 
 def blend(
@@ -321,10 +329,11 @@ def _shaded(shape: tuple[int, int], colour: np.ndarray, gradient: float) -> np.n
     return filled
 
 
-def _disc(radius: int) -> np.ndarray:
+def _disc(radius: float) -> np.ndarray:
+    radius = max(1, round(radius))
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
 
 
-def _shift(mask: np.ndarray, x: int, y: int) -> np.ndarray:
-    matrix = np.float32(((1, 0, x), (0, 1, y)))
+def _shift(mask: np.ndarray, x: float, y: float) -> np.ndarray:
+    matrix = np.float32(((1, 0, round(x)), (0, 1, round(y))))
     return cv2.warpAffine(mask, matrix, mask.shape[::-1], flags=cv2.INTER_NEAREST)

@@ -146,7 +146,7 @@ def arrange_lines(
         The words in reading order and their boxes (N, 4), left, top, right, bottom, in cap heights,
         centred on the origin.
     """
-    space = rng.uniform(0.35, 0.8)
+    space = rng.uniform(0.5, 0.9)
     gap = rng.uniform(0.15, 0.9)
     align = rng.choice((0.0, 0.5, 0.5, 1.0))
     headline = rng.uniform(1.2, 2.0) if len(lines) > 1 and rng.random() < 0.4 else 1.0

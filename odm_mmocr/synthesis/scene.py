@@ -87,7 +87,7 @@ class SceneSynthesizer:
         max_rotation: degrees.
         contrast: least difference of brightness between letters and what is behind, in levels.
         degradation: strength (0 to 1) of uneven lighting, blur, noise and JPEG.
-        with_glyphs: whether scenes carry the exact masks of their letters.
+        with_glyphs: whether scenes carry the exact masks of their letters (hollow ones filled).
 
     Raises:
         FileNotFoundError: a file or folder does not exist.
