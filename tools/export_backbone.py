@@ -19,6 +19,7 @@ from odm_mmocr.checkpoints import (
     read_config_text,
     recalibrate_backbone,
     save_checkpoint,
+    without_counters,
 )
 
 
@@ -59,7 +60,7 @@ def export(args: argparse.Namespace) -> None:
     if args.config:
         text = load_config(args.config).pretty_text
         checkpoint['meta'] = dict(checkpoint.get('meta') or {}, cfg=text)
-    backbone = extract_backbone(checkpoint, prefer_ema=not args.no_ema)
+    backbone = extract_backbone(checkpoint, prefer_ema=not args.no_ema, source=str(args.checkpoint))
     if args.recalibrate:
         cfg = Config(read_config_text(checkpoint['meta']['cfg']))
         import_modules_from_strings(**cfg.get('custom_imports', dict(imports=[])))
@@ -69,7 +70,7 @@ def export(args: argparse.Namespace) -> None:
     save_checkpoint(backbone, out)
     meta = backbone['meta']
     print(
-        f'{out}: {name}, {len(backbone["state_dict"])} tensors, {meta["weights"]} weights of '
+        f'{out}: {name}, {len(without_counters(backbone["state_dict"]))} tensors, {meta["weights"]} weights of '
         f'iteration {meta["iteration"]}, BatchNorm recalibrated over '
         f'{meta.get("recalibrated_batches", 0)} batches'
     )
@@ -80,7 +81,7 @@ def main() -> None:
     try:
         export(args)
     except (OSError, ValueError, KeyError) as error:
-        sys.exit(f'error: {args.checkpoint}: {error}')
+        sys.exit(f'error: {error}')
 
 
 if __name__ == '__main__':

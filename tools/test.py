@@ -9,11 +9,17 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import nn
 
-from odm_mmocr.checkpoints import load_checkpoint, load_config
+from odm_mmocr.checkpoints import (
+    ConfigOptions,
+    load_checkpoint,
+    load_config,
+    without_counters,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -31,7 +37,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         metavar='KEY=VALUE',
         help='replace settings: test_dataloader.batch_size=4',
     )
@@ -48,8 +54,6 @@ def prepare(args: argparse.Namespace) -> Config:
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(cfg.filename).stem}'
     if args.launcher != 'none' and not torch.cuda.is_available():
         cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
-    if '://' not in args.checkpoint:
-        check_checkpoint(args.checkpoint)
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
         visualize(cfg, args)
@@ -66,11 +70,25 @@ def prepare(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def check_checkpoint(path: str) -> None:
-    """Refuse a bare backbone, with which the rest of the network would stay random."""
-    meta = load_checkpoint(path).get('meta') or {}
-    if 'architecture' in meta:
+def read_weights(path: str) -> dict:
+    """Read the weights of a trained model."""
+    checkpoint = load_checkpoint(path)
+    if 'architecture' in (checkpoint.get('meta') or {}):
         raise ValueError(f'{path} is a backbone only; give the checkpoint of a trained model')
+    return checkpoint.get('state_dict', checkpoint)
+
+
+def check_weights(weights: dict, model: nn.Module, path: str) -> None:
+    """Refuse weights of another network: MMEngine would leave the rest random and go on."""
+    while hasattr(model, 'module'):  # wrapped for several processes or for augmentation
+        model = model.module
+    wanted = without_counters(model.state_dict())
+    wrong = [k for k, v in wanted.items() if k not in weights or weights[k].shape != v.shape]
+    if wrong:
+        raise ValueError(
+            f'{path} is of another model: {len(wrong)} of the {len(wanted)} tensors of the config '
+            f'are not in it or have another shape, such as {", ".join(wrong[:3])}'
+        )
 
 
 def visualize(cfg: Config, args: argparse.Namespace) -> None:
@@ -89,11 +107,15 @@ def visualize(cfg: Config, args: argparse.Namespace) -> None:
 def main() -> None:
     args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    local = '://' not in args.checkpoint
     try:
+        weights = read_weights(args.checkpoint) if local else None
         cfg = prepare(args)
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        if local:
+            check_weights(weights, runner.model, args.checkpoint)
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f'error: {error}')
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     runner.test()
 
 

@@ -1,7 +1,7 @@
 """Train any config of this package, of MMOCR or of your own; start it from a pre-trained backbone.
 
 python tools/train.py odm_pretrain.py
-python tools/train.py mmocr::textdet/dbnet/dbnet_resnet50_1200e_icdar2015.py --backbone backbone_resnet50.pth
+python tools/train.py dbnet_resnet50_1200e_icdar2015.py --backbone backbone_resnet50.pth
 """
 
 import argparse
@@ -10,12 +10,18 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from odm_mmocr.checkpoints import latest_checkpoint, load_config, save_whole_files, swap_backbone
+from odm_mmocr.checkpoints import (
+    ConfigOptions,
+    latest_checkpoint,
+    load_config,
+    save_whole_files,
+    swap_backbone,
+)
 from odm_mmocr.checkpoints.saving import causes, disk_full
 
 
@@ -49,7 +55,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         metavar='KEY=VALUE',
         help='replace settings: optim_wrapper.optimizer.lr=1e-3 key="[a,b]"',
     )

@@ -1,14 +1,15 @@
 """Checkpoints: read safely, written whole; backbones exported, checked, put into detectors."""
 
-from .configs import find_config, load_config, read_config_text
+from .configs import ConfigOptions, find_config, load_config, read_config_text
 from .export import architecture_name, export_backbone, extract_backbone
 from .initializer import ODMPretrained, load_backbone
-from .loading import latest_checkpoint, load_checkpoint
+from .loading import latest_checkpoint, load_checkpoint, without_counters
 from .recalibration import recalibrate_backbone, recalibrate_batch_norm
 from .saving import save_checkpoint, save_whole_files
 from .swap import swap_backbone, write_swapped_config
 
 __all__ = [
+    'ConfigOptions',
     'ODMPretrained',
     'architecture_name',
     'export_backbone',
@@ -24,5 +25,6 @@ __all__ = [
     'save_checkpoint',
     'save_whole_files',
     'swap_backbone',
+    'without_counters',
     'write_swapped_config',
 ]

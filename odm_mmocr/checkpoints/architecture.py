@@ -121,24 +121,24 @@ def initialises_itself(backbone: nn.Module) -> bool:
 
 
 def module_differences(
-    expected: nn.Module, actual: nn.Module, additions: tuple[str, ...] = ()
+    reference: nn.Module, network: nn.Module, additions: tuple[str, ...] = ()
 ) -> list[str]:
-    """Compare two networks by what was built, layer by layer.
+    """Compare the network of a file with another one by what was built, layer by layer.
 
     Configs are a poor measure: `style` changes a ResNet-50 and does not touch a ResNet-18, other
     `out_indices` or `frozen_stages` change nothing. Class and settings (kernel, stride, eps, …)
     of every layer decide; dropout, momentum and kind of BatchNorm are a matter of training.
 
     Args:
-        expected: The reference.
-        actual: The network to check.
-        additions: Names of children that `actual` may have in addition; the class of a layer
+        reference: The network in the file.
+        network: The network to check.
+        additions: Names of children that `network` may have in addition; the class of a layer
             with such a child is not compared.
 
     Returns:
         One line for each layer that differs, in the order of the layers; empty if none does.
     """
-    layers, others = _layers(expected), _layers(actual)
+    layers, others = _layers(reference), _layers(network)
     changed = {name.rpartition('.')[0] for name in others if name.rpartition('.')[2] in additions}
     differences = []
     for name in dict.fromkeys([*layers, *others]):
@@ -146,7 +146,9 @@ def module_differences(
             continue
         first, second = layers.get(name, 'nothing'), others.get(name, 'nothing')
         if first != second:
-            differences.append(f'{name or "the whole"}: {first} expected, {second} found')
+            differences.append(
+                f'{name or "the whole"}: {first} in the file, {second} in the network'
+            )
     return differences
 
 
@@ -161,7 +163,8 @@ def _layers(network: nn.Module) -> dict[str, str]:
 def _layer(module: nn.Module) -> str:
     if isinstance(module, _BatchNorm):
         return f'BatchNorm({module.num_features}, eps={module.eps}, affine={module.affine})'
-    return f'{type(module).__name__}({module.extra_repr()})'
+    settings = module.extra_repr()
+    return type(module).__name__ + (f'({settings})' if settings else '')
 
 
 def effective_normalization(preprocessor: dict | None) -> dict:

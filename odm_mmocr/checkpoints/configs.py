@@ -4,7 +4,7 @@ import ast
 from importlib.util import find_spec
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 
 PACKAGES = ('odm_mmocr', 'mmocr')
 
@@ -79,12 +79,25 @@ def load_config(name: str, options: dict | None = None) -> Config:
 
     Raises:
         FileNotFoundError: There is no such config.
-        ValueError: Several configs have that name.
+        ValueError: Several configs have that name, or the file is no config.
     """
-    cfg = Config.fromfile(find_config(name))
+    path = find_config(name)
+    if path.suffix not in ('.py', '.yml', '.yaml', '.json'):
+        raise ValueError(f'{path} is no config: a config ends in .py')
+    cfg = Config.fromfile(path)
     if options:
         cfg.merge_from_dict(options)
     return cfg
+
+
+class ConfigOptions(DictAction):
+    """Argument `--cfg-options KEY=VALUE …`; a value without a key is a message, not a traceback."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Read the options into a dictionary."""
+        if wrong := [value for value in values if '=' not in value]:
+            parser.error(f'{option_string}: KEY=VALUE is needed, not {" ".join(wrong)}')
+        super().__call__(parser, namespace, values, option_string)
 
 
 def external_name(path: Path) -> str | None:

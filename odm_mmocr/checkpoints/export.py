@@ -57,11 +57,13 @@ def extract_backbone(
     prefer_ema: bool = True,
     architecture: dict | None = None,
     normalization: dict | None = None,
+    source: str = 'the checkpoint',
 ) -> dict:
-    """Do what :func:`export_backbone` does, without writing a file."""
-    if isinstance(checkpoint, Mapping):
-        source = 'the checkpoint'
-    else:
+    """Do what :func:`export_backbone` does, without writing a file.
+
+    `source` names a checkpoint that is given by its content, for messages.
+    """
+    if not isinstance(checkpoint, Mapping):
         source, checkpoint = str(checkpoint), load_checkpoint(checkpoint)
     averaged = bool(checkpoint.get('ema_state_dict'))
     state_dict = _bare(_weights(checkpoint, raw=averaged and not prefer_ema), source, checkpoint)

@@ -5,7 +5,7 @@ import os
 from mmengine.logging import print_log
 from mmengine.model.weight_init import update_init_info
 from mmengine.registry import WEIGHT_INITIALIZERS
-from torch import Tensor, nn
+from torch import nn
 
 from .architecture import (
     build_layout,
@@ -14,7 +14,7 @@ from .architecture import (
     module_differences,
     same_normalization,
 )
-from .loading import load_checkpoint
+from .loading import load_checkpoint, without_counters
 
 # What a variation of a backbone adds to it: the offsets of deformable convolutions.
 ADDITIONS = ('conv_offset',)
@@ -161,7 +161,8 @@ def check_backbone(
             f'{source} holds another {name}: {_shorten(differences)}. Config in the file: '
             f'{architecture}. Use a detector with that backbone, or pre-train with this one'
         )
-    tensors, wanted = _weights(content['state_dict']), _weights(backbone.state_dict())
+    tensors = without_counters(content['state_dict'])
+    wanted = without_counters(backbone.state_dict())
     missing = [
         f'{key} is missing in the file'
         for key in wanted
@@ -190,10 +191,6 @@ def load_into(
     count = check_backbone(backbone, content, source, allow_missing)
     backbone.load_state_dict(content['state_dict'], strict=False)
     return count
-
-
-def _weights(state_dict: dict) -> dict[str, Tensor]:
-    return {k: v for k, v in state_dict.items() if not k.endswith('num_batches_tracked')}
 
 
 def _shorten(lines: list[str], count: int = 3) -> str:

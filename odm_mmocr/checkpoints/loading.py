@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 
 def load_checkpoint(path: str | os.PathLike) -> dict:
@@ -47,6 +48,11 @@ def load_checkpoint(path: str | os.PathLike) -> dict:
             "'state_dict'"
         )
     return checkpoint
+
+
+def without_counters(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out BatchNorm's counts of batches, which are no weights."""
+    return {k: v for k, v in state_dict.items() if not k.endswith('num_batches_tracked')}
 
 
 def latest_checkpoint(work_dir: str | os.PathLike) -> Path | None:

@@ -82,8 +82,8 @@ def test_what_changes_something_is_named():
     assert differences(RESNET18, dict(RESNET18, **three))
     eps = differences(RESNET18, dict(RESNET18, norm_cfg=dict(type='BN', eps=1e-3)))
     assert eps[0] == (
-        'bn1: BatchNorm(64, eps=1e-05, affine=True) expected, '
-        'BatchNorm(64, eps=0.001, affine=True) found'
+        'bn1: BatchNorm(64, eps=1e-05, affine=True) in the file, '
+        'BatchNorm(64, eps=0.001, affine=True) in the network'
     )
 
 

@@ -44,7 +44,7 @@ def test_default_name_and_weights(export, checkpoint, tmp_path, capsys):
     averaged = load_backbone(checkpoint.parent / 'backbone_resnet18.pth')
     assert averaged['meta']['weights'] == 'averaged'
     assert re.search(
-        r'backbone_resnet18\.pth: resnet18, 120 tensors, averaged weights of iteration 1234, '
+        r'backbone_resnet18\.pth: resnet18, 100 tensors, averaged weights of iteration 1234, '
         r'BatchNorm recalibrated over 0 batches',
         capsys.readouterr().out,
     )
