@@ -88,7 +88,8 @@ run() {
     if ((SECONDS - shown >= every)); then
       shown=$SECONDS
       # ninja counts the files it compiles; pip names what it is fetching.
-      state=$(tail -c +"$((mark + 1))" "$LOG" | tr '\r' '\n' | grep -oE '^ *\[[0-9]+/[0-9]+\]|^ *(Collecting|Downloading|Installing|Building) [^ ]+' | tail -n 1 | sed -E 's/^ +//; s#[^ ]*/##; s/^Installing collected/installing/')
+      state=$(tail -c +"$((mark + 1))" "$LOG" | tr '\r' '\n' | grep -oE '^ *\[[0-9]+/[0-9]+\]|^ *(Collecting|Downloading|Installing|Building) [^ ]+' | tail -n 1 |
+        sed -E 's/^ +//; s#^(Downloading) .*/#\1 #; s/^Installing collected/installing/')
       if [ -t 1 ]; then
         printf '\r\033[K      %s  %s' "$(duration $((SECONDS - begun)))" "$state"
       else
