@@ -121,9 +121,9 @@ def fit_text(text: str, polygon: np.ndarray, fonts: FontChain) -> tuple[Strip, R
 
     Text runs along the first half of the points. Much higher than long, a polygon holds either
     stacked letters or text turned by a quarter, whose vertices start at a corner of the image
-    rather than of the text, as in ICDAR 2015 and MTWI. Wide characters, as of Chinese, are then
-    stacked if that leads down the image; others are taken for what their proportions are nearer to.
-    Turned text is read from top to bottom, or from left to right.
+    rather than of the text, as in ICDAR 2015 and MTWI. Where the polygon leads down the image, wide
+    characters, as of Chinese, are taken to be stacked, and others if the proportions fit that
+    better. All else is turned, and reads from top to bottom, or from left to right.
 
     Args:
         text: The word.
@@ -151,15 +151,12 @@ def fit_text(text: str, polygon: np.ndarray, fonts: FontChain) -> tuple[Strip, R
     if len(ribbon.top) > 2:
         return stacked, ribbon
     right, down = ribbon.bottom.mean(0) - ribbon.top.mean(0)
-    if _is_wide(strip.text):
-        is_stacked = down > abs(right) / 2
-    else:
-        is_stacked = upright + _STACKED_PENALTY < sideways
-    if is_stacked:
+    leads_down = down > abs(right) / 2
+    fits_better = upright + _STACKED_PENALTY < sideways
+    if leads_down and (fits_better or _is_wide(strip.text)):
         return stacked, ribbon
-    return render_strip(text, fonts, _resolution(length)), ribbon.turned(
-        -1 if -right > abs(down) else 1
-    )
+    quarters = 1 if right + down > 0 else -1
+    return render_strip(text, fonts, _resolution(length)), ribbon.turned(quarters)
 
 
 def _resolution(height: float) -> int:

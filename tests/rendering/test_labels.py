@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+from fontTools.ttLib import TTFont
 
 from odm_mmocr.rendering.fonts import load_fonts
 from odm_mmocr.rendering.labels import fill_polygons, fit_text, render_label, render_words
@@ -165,6 +166,29 @@ def test_wrong_start_vertex_of_a_level_word_is_mended():
     for start in (1, 3):
         rolled = np.roll(level, start, axis=0)
         np.testing.assert_array_equal(render_label([rolled], ['Direction'], SHAPE), expected)
+
+
+@pytest.mark.parametrize('start', [0, 2])
+def test_turned_text_reads_from_top_to_bottom(start):
+    polygon = np.roll(tall(40, 200), start, axis=0)
+    _, ribbon = fit_text('Entrance', polygon, load_fonts())
+    np.testing.assert_array_equal(ribbon.top[1] - ribbon.top[0], (0, 200))
+
+
+def test_wide_characters_are_stacked_only_downwards(font_folder, tmp_path):
+    """With letters that are passed off as fullwidth ones, which are set like ideographs."""
+    text = 'ＡＢＣＤ'
+    with TTFont(font_folder / 'DejaVuSansMono.ttf') as font:
+        font['cmap'].tables = [table for table in font['cmap'].tables if table.isUnicode()]
+        for table in font['cmap'].tables:
+            table.cmap = {ord(c): chr(ord(c) - 0xFEE0) for c in text}
+        font.save(tmp_path / 'wide.ttf')
+    fonts = load_fonts(tmp_path / 'wide.ttf')
+    strip, _ = fit_text(text, tall(40, 120), fonts)
+    assert strip.stacked
+    strip, ribbon = fit_text(text, np.roll(tall(120, 40), 1, axis=0), fonts)
+    assert not strip.stacked
+    np.testing.assert_array_equal(ribbon.top[1] - ribbon.top[0], (120, 0))
 
 
 @pytest.mark.parametrize('text', ['I', 'll', 'Hi', 'OFF'])
