@@ -155,8 +155,9 @@ def fit_text(text: str, polygon: np.ndarray, fonts: FontChain) -> tuple[Strip, R
     fits_better = upright + _STACKED_PENALTY < sideways
     if leads_down and (fits_better or _is_wide(strip.text)):
         return stacked, ribbon
-    quarters = 1 if right + down > 0 else -1
-    return render_strip(text, fonts, _resolution(length)), ribbon.turned(quarters)
+    # Backwards: to the left or upwards, but for slopes that rise to the right.
+    is_backwards = -right > down and right < -down / 2
+    return render_strip(text, fonts, _resolution(length)), ribbon.turned(-1 if is_backwards else 1)
 
 
 def _resolution(height: float) -> int:

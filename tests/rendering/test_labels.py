@@ -161,11 +161,13 @@ def test_turned_where_the_proportions_say_so():
 
 def test_wrong_start_vertex_of_a_level_word_is_mended():
     """MTWI starts some boxes at their lower left; the word still reads from left to right."""
-    level = np.array([[30, 100], [330, 100], [330, 160], [30, 160]], float)
-    expected = render_label([level], ['Direction'], SHAPE)
-    for start in (1, 3):
-        rolled = np.roll(level, start, axis=0)
-        np.testing.assert_array_equal(render_label([rolled], ['Direction'], SHAPE), expected)
+    level = np.array([[50, 170], [350, 170], [350, 230], [50, 230]], float)
+    for angle in (-20, 0, 5, 45, 55):
+        polygon = apply(rotation(angle), level)
+        expected = render_label([polygon], ['Direction'], SHAPE)
+        for start in (1, 3):
+            label = render_label([np.roll(polygon, start, axis=0)], ['Direction'], SHAPE)
+            assert iou(label, expected) > 0.95
 
 
 @pytest.mark.parametrize('start', [0, 2])
