@@ -155,9 +155,9 @@ def fit_text(text: str, polygon: np.ndarray, fonts: FontChain) -> tuple[Strip, R
     fits_better = upright + _STACKED_PENALTY < sideways
     if leads_down and (fits_better or _is_wide(strip.text)):
         return stacked, ribbon
-    # Backwards: to the left or upwards, but for slopes that rise to the right.
-    is_backwards = -right > down and right < -down / 2
-    return render_strip(text, fonts, _resolution(length)), ribbon.turned(-1 if is_backwards else 1)
+    # Of two opposite directions the one between steeply up to the right and down to the left.
+    quarters = 1 if 1.5 * right + down > 0 else -1
+    return render_strip(text, fonts, _resolution(length)), ribbon.turned(quarters)
 
 
 def _resolution(height: float) -> int:
