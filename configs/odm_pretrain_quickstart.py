@@ -1,0 +1,78 @@
+# Minutes on two CPU cores: ResNet-18 at 128x128, two words of ten in an image.
+_base_ = ['_base_/models/odm_resnet18.py', '_base_/runtime.py']
+
+vocabulary = dict(type='Vocabulary')
+words = [
+    'open', 'exit', 'hotel', 'bank', 'taxi', 'coffee', 'police', 'museum', 'closed', 'sale',
+]  # fmt: skip
+scene = dict(
+    type='SynthesizedSceneText',
+    size=(128, 128),
+    words=words,
+    words_per_image=(2, 2),
+    text_height=(18, 36),
+    max_rotation=20.0,
+    curved=0.15,
+    degradation=0.6,
+)
+model = dict(
+    image_encoder=dict(embed_dims=128, grid=(4, 4)),
+    text_controller=dict(depth=2, num_heads=4, word_depth=2, word_heads=4, grid=(8, 8)),
+    head=dict(channels=64, hidden_channels=(64, 32)),
+    loss_seg=dict(positive_weight=4.0, dice_weight=1.0),
+    loss_ocr=None,
+)
+annotations = dict(
+    type='LoadOCRAnnotations', with_polygon=True, with_bbox=True, with_label=True, with_text=True
+)
+train_pipeline = [
+    dict(type='LoadImageFromNDArray'),
+    annotations,
+    dict(type='DropText', ratio=(0.2, 0.5), max_words=4),
+    dict(type='NoiseText', ratio=(0.0, 1.0), words=words, max_words=4),
+    dict(type='RenderDestylizedLabel', max_words=4),
+    dict(type='PackODMInputs', vocabulary=vocabulary, max_words=4),
+]
+val_pipeline = [
+    dict(type='LoadImageFromNDArray'),
+    annotations,
+    dict(type='DropText', ratio=(0.5, 0.5), max_words=4),
+    dict(type='NoiseText', ratio=(1.0, 1.0), words=words, max_words=4),
+    dict(type='RenderDestylizedLabel', with_dropped=True, max_words=4),
+    dict(type='PackODMInputs', vocabulary=vocabulary, max_words=4),
+]
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=1,
+    persistent_workers=True,
+    prefetch_factor=8,
+    sampler=dict(type='SeededInfiniteSampler', shuffle=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='SeededDataset',
+        dataset=dict(scene, epoch_length=100000, seed=0, pipeline=train_pipeline),
+    ),
+)
+val_dataloader = dict(
+    batch_size=32,
+    num_workers=1,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='SeededDataset',
+        dataset=dict(scene, epoch_length=256, seed=1, test_mode=True, pipeline=val_pipeline),
+    ),
+)
+val_evaluator = [dict(type='DestylizationMetric'), dict(type='PromptControlMetric')]
+optim_wrapper = dict(
+    type='CudaAmpOptimWrapper',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
+)
+train_cfg = dict(type='ResumableIterTrainLoop', max_iters=1200, val_interval=300)
+val_cfg = dict(type='ValLoop')
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.02, end=50, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=50, eta_min_ratio=0.02, by_epoch=False),
+]
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=300, max_keep_ckpts=1))

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from odm_mmocr.apis import build_model, evaluate_model, predict_samples, validation_samples
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'odm_pretrain_quickstart.py'
+
+
+@pytest.fixture(scope='module')
+def cfg():
+    cfg = Config.fromfile(CONFIG)
+    cfg.val_dataloader.update(num_workers=0, batch_size=4)
+    cfg.val_dataloader.dataset.dataset.epoch_length = 6
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def model(cfg):
+    return build_model(cfg)
+
+
+def test_initial_weights_depend_on_the_seed_alone(cfg, model):
+    torch.rand(1)
+    again = build_model(cfg)
+    for one, other in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_predictions_do_not_depend_on_the_batch(cfg, model):
+    samples = validation_samples(cfg, 3)
+    maps = predict_samples(model, samples)
+    assert [m.shape for m in maps] == [(128, 128)] * 3
+    assert 'pred_destylized' not in samples[0]['data_samples']
+    one_by_one = predict_samples(model, samples, batch_size=1)
+    np.testing.assert_allclose(maps, one_by_one, atol=1e-4)
+
+
+def test_figures_are_those_of_the_predictions(cfg, model):
+    figures = evaluate_model(model, cfg)
+    samples = validation_samples(cfg, 6)
+    label = np.stack([s['data_samples'].gt_destylized.label[0] for s in samples]) >= 30
+    drawn = np.stack(predict_samples(model, samples)) >= 0.5
+    assert figures['odm/kept'] == pytest.approx((drawn & label).sum() / label.sum(), abs=1e-3)
+    assert set(figures) >= {'odm/leak', 'odm/precision', 'odm/recall', 'odm/fscore'}
+
+
+def test_a_checkpoint_of_another_network_is_named(cfg, tmp_path):
+    path = tmp_path / 'other.pth'
+    torch.save(dict(state_dict={'backbone.weight': torch.zeros(1)}), path)
+    with pytest.raises(ValueError, match=r'other\.pth does not fit.*backbone\.weight'):
+        build_model(cfg, path)
