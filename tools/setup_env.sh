@@ -124,16 +124,20 @@ fingerprint() {
   } | "$VENV/bin/python" -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
 }
 
-# Whether the pinned versions of what matters most are still the installed ones, without importing them.
+# Whether what matters most is still installed at its pinned version, and this package from here;
+# nothing is imported for it.
 pins_hold() {
-  "$VENV/bin/python" - "$CONSTRAINTS" <<'PYTHON'
+  "$VENV/bin/python" -I - "$CONSTRAINTS" "$ROOT/odm_mmocr" <<'PYTHON'
+import os
 import sys
 from importlib import metadata
 
 pins = dict(line.split('==') for line in open(sys.argv[1]).read().split() if '==' in line)
 names = 'torch torchvision numpy opencv-python setuptools mmengine mmcv mmdet mmocr openmim'.split()
 try:
-    metadata.version('odm_mmocr')
+    package = os.path.realpath(metadata.distribution('odm_mmocr').locate_file('odm_mmocr'))
+    if package != os.path.realpath(sys.argv[2]):
+        sys.exit(1)
     sys.exit(any(metadata.version(name) != pins[name] for name in names))
 except metadata.PackageNotFoundError:
     sys.exit(1)
