@@ -47,7 +47,7 @@ def test_drawing_and_mapping_agree(polygon):
         ys, xs = np.mgrid[: SHAPE[0], : SHAPE[1]]
         seen = (drawn * xs).sum() / drawn.sum(), (drawn * ys).sum() / drawn.sum()
         expected = map_points(np.array(centre), polygon, (60, 240))
-        np.testing.assert_allclose(seen, expected, atol=0.6)
+        np.testing.assert_allclose(seen, expected, atol=0.2)
 
 
 @pytest.mark.parametrize('polygon', [QUAD, arc(7)], ids=['quad', 'arc'])

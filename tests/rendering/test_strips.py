@@ -147,3 +147,9 @@ def test_unshaped_scripts_are_refused_without_raqm(monkeypatch):
     monkeypatch.setattr('odm_mmocr.rendering.strips.shaping_available', lambda: False)
     with pytest.raises(ValueError, match='shaped'):
         render_strip('مرحبا', FONTS, 61)
+
+
+def test_pairs_are_kerned():
+    """As in "AV", whose letters reach into each other's cells."""
+    kerned, plain = (np.diff(render_strip(text, FONTS, 200).edges)[1] for text in ('AAVA', 'AAHA'))
+    assert kerned < plain - 5
