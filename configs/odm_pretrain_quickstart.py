@@ -65,7 +65,8 @@ val_dataloader = dict(
 )
 val_evaluator = [dict(type='DestylizationMetric'), dict(type='PromptControlMetric')]
 optim_wrapper = dict(
-    type='CudaAmpOptimWrapper',
+    type='AutoAmpOptimWrapper',
+    cpu_bfloat16=True,
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
 )

@@ -1,11 +1,12 @@
 from .hooks import AtomicCheckpointHook, BackboneExportHook, SkippedSamplesHook
 from .loops import ResumableIterTrainLoop
-from .optim_wrapper import CudaAmpOptimWrapper
+from .optim_wrapper import AutoAmpOptimWrapper, CpuAmpOptimWrapper
 
 __all__ = [
     'AtomicCheckpointHook',
+    'AutoAmpOptimWrapper',
     'BackboneExportHook',
-    'CudaAmpOptimWrapper',
+    'CpuAmpOptimWrapper',
     'ResumableIterTrainLoop',
     'SkippedSamplesHook',
 ]

@@ -1,26 +1,58 @@
-"""Mixed precision where there is CUDA, a plain start where there is none."""
+"""Mixed precision where the machine is faster with it, and a start everywhere."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmocr.registry import OPTIM_WRAPPERS
+from torch import nn
 
 
 @OPTIM_WRAPPERS.register_module()
-def CudaAmpOptimWrapper(
-    dtype: str = 'bfloat16', loss_scale='dynamic', **kwargs
-) -> OptimWrapper:
-    """Build an :class:`AmpOptimWrapper` where CUDA is available, else a plain one.
+class CpuAmpOptimWrapper(OptimWrapper):
+    """Runs the forward pass under bfloat16 autocast on a CPU; MMEngine's wrapper refuses to.
 
-    MMEngine's wrapper refuses to start on a CPU, so one config would not do for both.
+    bfloat16 has the range of float32, so losses need no scaling.
+
+    Args:
+        **kwargs: As in :class:`mmengine.optim.OptimWrapper`.
+    """
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Context of a training step."""
+        with super().optim_context(model), torch.autocast('cpu', torch.bfloat16):
+            yield
+
+
+@OPTIM_WRAPPERS.register_module()
+def AutoAmpOptimWrapper(
+    dtype: str = 'bfloat16', loss_scale='dynamic', cpu_bfloat16: bool = False, **kwargs
+) -> OptimWrapper:
+    """Build the optimizer wrapper that suits the machine.
+
+    With CUDA that is MMEngine's :class:`AmpOptimWrapper`, which refuses to start without; on a
+    CPU a plain one, or on request a :class:`CpuAmpOptimWrapper` where the CPU has instructions
+    for bfloat16.
 
     Args:
         dtype: ``'bfloat16'`` or ``'float16'``, for CUDA.
         loss_scale: As in :class:`AmpOptimWrapper`, for CUDA.
-        **kwargs: For either, ``optimizer`` among them.
+        cpu_bfloat16: Whether to use bfloat16 on CPUs that multiply it.
+        **kwargs: For any of them, ``optimizer`` among them.
 
     Returns:
         The optimizer wrapper.
     """
     if torch.cuda.is_available():
         return AmpOptimWrapper(dtype=dtype, loss_scale=loss_scale, **kwargs)
+    if cpu_bfloat16 and multiplies_bfloat16():
+        return CpuAmpOptimWrapper(**kwargs)
     return OptimWrapper(**kwargs)
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16 (AVX512-BF16 or AMX)."""
+    names = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')
+    return any(getattr(torch.cpu, name, bool)() for name in names)

@@ -1,6 +1,6 @@
 # 100 epochs of 100,000 images, 32 at a time; with N GPUs give max_iters and T_max 312500 / N.
 optim_wrapper = dict(
-    type='CudaAmpOptimWrapper',
+    type='AutoAmpOptimWrapper',
     dtype='bfloat16',
     optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1),
     paramwise_cfg=dict(
