@@ -5,9 +5,7 @@ Importing this package registers its modules into `mmocr.registry`, so a config 
 `odm_mmocr.rendering` and `odm_mmocr.synthesis` can be used; they are imported by name.
 """
 
-import importlib
 import warnings
-from importlib.util import find_spec
 
 from .compat import allow_training_state, check_neighbours, has_mmengine
 from .version import __version__
@@ -15,19 +13,19 @@ from .version import __version__
 __all__ = ['__version__']
 
 if has_mmengine():
+    # Both before anything that imports a neighbour: the one explains what would fail there, the other
+    # must hold for every checkpoint that is read from here on.
     check_neighbours()
     allow_training_state()
-    for _room in (
-        'checkpoints',
-        'datasets',
-        'engine',
-        'evaluation',
-        'models',
-        'structures',
-        'visualization',
-    ):
-        if find_spec(f'{__name__}.{_room}') is not None:
-            importlib.import_module(f'{__name__}.{_room}')
+    from . import (  # noqa: F401  (importing them is what registers their modules)
+        checkpoints,
+        datasets,
+        engine,
+        evaluation,
+        models,
+        structures,
+        visualization,
+    )
 else:
     warnings.warn(
         'mmengine is not installed: of odm_mmocr only rendering and synthesis can be used '
