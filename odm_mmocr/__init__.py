@@ -13,8 +13,8 @@ from .version import __version__
 __all__ = ['__version__']
 
 if has_mmengine():
-    # Both before anything that imports a neighbour: the one explains what would fail there, the other
-    # must hold for every checkpoint that is read from here on.
+    # Both before anything that imports a neighbour: the one explains what would fail there, the
+    # other must hold for every checkpoint that is read from here on.
     check_neighbours()
     allow_training_state()
     from . import (  # noqa: F401  (importing them is what registers their modules)
