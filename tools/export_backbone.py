@@ -68,11 +68,11 @@ def export(args: argparse.Namespace) -> None:
     name = architecture_name(backbone)
     out = args.out or args.checkpoint.parent / f'backbone_{name}.pth'
     save_checkpoint(backbone, out)
-    meta = backbone['meta']
+    meta, count = backbone['meta'], len(without_counters(backbone['state_dict']))
+    batches = meta.get('recalibrated_batches', 0)
     print(
-        f'{out}: {name}, {len(without_counters(backbone["state_dict"]))} tensors, {meta["weights"]} weights of '
-        f'iteration {meta["iteration"]}, BatchNorm recalibrated over '
-        f'{meta.get("recalibrated_batches", 0)} batches'
+        f'{out}: {name}, {count} tensors, {meta["weights"]} weights of iteration '
+        f'{meta["iteration"]}, BatchNorm recalibrated over {batches} batches'
     )
 
 

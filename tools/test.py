@@ -53,7 +53,7 @@ def prepare(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(cfg.filename).stem}'
     if args.launcher != 'none' and not torch.cuda.is_available():
-        cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
+        raise ValueError(f'--launcher {args.launcher} needs CUDA')
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
         visualize(cfg, args)

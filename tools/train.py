@@ -70,8 +70,6 @@ def prepare(args: argparse.Namespace) -> Config:
     cfg = load_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(cfg.filename).stem}'
-    if args.launcher != 'none' and not torch.cuda.is_available():
-        cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
     if args.backbone:
         for change in swap_backbone(cfg, args.backbone, args.adapt_normalization):
             print(f'--backbone: {change}')
@@ -84,6 +82,20 @@ def prepare(args: argparse.Namespace) -> Config:
     if args.resume:
         resume(cfg, args.resume)
     return cfg
+
+
+def start_processes_without_cuda(cfg: Config) -> None:
+    """Join the processes of a CPU-only machine over gloo, which MMEngine's launchers do not."""
+    if cfg.launcher != 'pytorch':
+        raise ValueError(f'--launcher {cfg.launcher} needs CUDA; without it there is pytorch')
+    torch.distributed.init_process_group('gloo')
+    # Its usual wrapper, except that this one names no GPU.
+    wrapper = cfg.get('model_wrapper_cfg') or dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
 
 
 def use_amp(cfg: Config) -> None:
@@ -124,6 +136,8 @@ def main() -> None:
     save_whole_files()
     try:
         cfg = prepare(args)
+        if args.launcher != 'none' and not torch.cuda.is_available():
+            start_processes_without_cuda(cfg)
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f'error: {error}')
     try:

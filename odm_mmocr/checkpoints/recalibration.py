@@ -105,6 +105,7 @@ def recalibrate_backbone(
         num_batches,
         MODELS.build(preprocessor).to(device),
     )
+    print()  # ends the line of the progress bar
     return dict(
         state_dict={key: value.cpu().contiguous() for key, value in network.state_dict().items()},
         meta=dict(backbone['meta'], recalibrated_batches=used),
@@ -114,5 +115,5 @@ def recalibrate_backbone(
 def _with_progress(batches: Iterable, count: int) -> Iterable:
     bar = ProgressBar(count)
     for batch in batches:
-        yield batch
         bar.update()
+        yield batch

@@ -2,10 +2,11 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import EMAHook
+from mmengine.registry import init_default_scope
 from mmocr.registry import MODELS
 
 from odm_mmocr import __version__
-from odm_mmocr.checkpoints import architecture_name, export_backbone, extract_backbone
+from odm_mmocr.checkpoints import architecture_name, export_backbone, extract_backbone, load_config
 
 RESNET18 = dict(type='mmdet.ResNet', depth=18, norm_eval=False, init_cfg=dict(type='Xavier'))
 PREFIX = 'image_encoder.backbone.'
@@ -46,6 +47,17 @@ def test_file_holds_bare_keys_and_plain_meta(checkpoint, tmp_path):
         torch.equal(content['state_dict'][key.removeprefix(PREFIX)], own[key]) for key in own
     )
     assert architecture_name(content) == architecture_name(checkpoint) == 'resnet18'
+
+
+def test_the_real_model_keeps_its_backbone_where_it_is_looked_for():
+    cfg = load_config('odm_pretrain_quickstart.py')
+    init_default_scope('mmocr')
+    model = MODELS.build(cfg.model)
+    meta = dict(cfg=cfg.pretty_text, iter=0)
+    backbone = extract_backbone(dict(state_dict=model.state_dict(), meta=meta))
+    own = model.image_encoder.backbone.state_dict()
+    assert backbone['state_dict'].keys() == own.keys()
+    assert backbone['meta']['architecture']['depth'] == 18
 
 
 def test_plain_mmocr_loads_the_file(backbone_file, caplog):

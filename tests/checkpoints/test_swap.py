@@ -163,6 +163,12 @@ def test_config_without_backbone(backbone_file):
         swap_backbone(Config({}), backbone_file('resnet18'))
 
 
+def test_pretraining_may_start_from_a_backbone_too(backbone_file):
+    cfg = load_config('odm_pretrain_resnet18.py')
+    swap_backbone(cfg, backbone_file('resnet18'))
+    assert cfg.model.image_encoder.backbone.init_cfg.type == 'ODMPretrained'
+
+
 def test_swin_which_ignores_initializers(tmp_path):
     swin = dict(type='mmdet.SwinTransformer', embed_dims=8, depths=(1,) * 4, num_heads=(1,) * 4)
     weights = MODELS.build(dict(swin)).state_dict()

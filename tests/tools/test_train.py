@@ -187,10 +187,23 @@ def test_amp(prepare, monkeypatch, capsys):
         prepare('--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper')
 
 
-def test_processes_without_cuda_talk_over_gloo(prepare, monkeypatch):
-    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
-    assert prepare('--launcher', 'pytorch').env_cfg.dist_cfg.backend == 'gloo'
-    assert prepare().env_cfg.dist_cfg.backend == 'nccl'
+@pytest.mark.slow
+def test_two_processes_without_cuda(config, tmp_path):
+    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
+               '--master_port=0', '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0',
+               TRAIN, config, '--launcher', 'pytorch', '--work-dir', 'work']  # fmt: skip
+    environment = dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
+    done = subprocess.run(
+        list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'Distributed training: True' in done.stdout + done.stderr
+    assert (tmp_path / 'work' / 'iter_2.pth').exists()
+
+
+def test_other_launchers_need_cuda(train, prepare):
+    with pytest.raises(ValueError, match='--launcher slurm needs CUDA'):
+        train.start_processes_without_cuda(prepare('--launcher', 'slurm'))
 
 
 def test_auto_scale_lr(prepare, config):
