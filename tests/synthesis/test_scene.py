@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from odm_mmocr.rendering import split_polygon
+from odm_mmocr.rendering import render_label, split_polygon
 from odm_mmocr.rendering.fonts import default_font_path
 from odm_mmocr.synthesis import Scene, SceneSynthesizer
 
@@ -212,3 +212,12 @@ def test_a_pickled_synthesizer_makes_the_same_scenes(shared_data):
 def test_bad_settings_are_refused_when_built(settings, error, message):
     with pytest.raises(error, match=message):
         SceneSynthesizer(**settings)
+
+
+def test_a_label_rendered_in_the_same_font_covers_the_letters():
+    """Scene and label agree on where the letters of a polygon stand."""
+    settings = dict(size=(256, 256), text_height=(24, 80), fonts=default_font_path(), curved=0.4)
+    for scene in make(10, with_glyphs=True, **settings):
+        label = render_label(scene.polygons, scene.texts, (256, 256)).astype(float)
+        glyphs = scene.glyph_mask().astype(float)
+        assert np.minimum(label, glyphs).sum() > 0.85 * np.maximum(label, glyphs).sum()
