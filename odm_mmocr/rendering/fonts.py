@@ -96,9 +96,12 @@ class Font:
         """Draws a character, or a run of characters, at a size in pixels an em; cached."""
         return _glyph(self, text, size, shaping)
 
-    def kerning(self, left: str, right: str, size: int) -> float:
-        """Pixels to add between two characters that follow each other; cached."""
-        return _kerning(self, left, right, size)
+    def kerning(self, left: str, right: str) -> float:
+        """What to add between two characters that follow each other, as a fraction of the size.
+
+        Cached. Zero where Pillow has no raqm.
+        """
+        return _kerning(self, left, right)
 
 
 @dataclass(frozen=True)
@@ -213,6 +216,7 @@ def default_font_path() -> str:
     )
 
 
+@lru_cache(maxsize=1)
 def shaping_available() -> bool:
     """Whether Pillow can shape complex scripts (Arabic, Hebrew, Indic, combining marks)."""
     return features.check_feature('raqm') and features.check_feature('fribidi')
@@ -314,9 +318,12 @@ def _glyph(font: Font, text: str, size: int, shaping: bool) -> Glyph:
 
 
 @lru_cache(maxsize=2**16)
-def _kerning(font: Font, left: str, right: str, size: int) -> float:
-    face = font.at(size)
-    return face.getlength(left + right) - face.getlength(left) - face.getlength(right)
+def _kerning(font: Font, left: str, right: str) -> float:
+    if not shaping_available():  # Pillow's basic layout rounds kerning away
+        return 0.0
+    face = font.at(_REFERENCE_SIZE, True)
+    alone = face.getlength(left) + face.getlength(right)
+    return (face.getlength(left + right, features=['-liga', '-clig']) - alone) / _REFERENCE_SIZE
 
 
 def _clusters(text: str) -> Iterator[str]:

@@ -121,7 +121,9 @@ def _line(text: str, fonts: FontChain, height: int) -> Strip:
         previous = None
         for character in run:
             if previous is not None:
-                pen += font.kerning(previous, character, size)
+                kerning = font.kerning(previous, character) * size
+                pen += kerning
+                borders[-1] += kerning / 2
             glyph = font.glyph(character, size)
             placed.append((glyph, round(pen)))
             pen += glyph.advance
