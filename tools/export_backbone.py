@@ -52,6 +52,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.recalibrate < 0:
         parser.error(f'--recalibrate {args.recalibrate}: a number of batches is needed')
+    if args.device.startswith('cuda') and not torch.cuda.is_available():
+        parser.error(f'--device {args.device}: no CUDA here, take cpu')
     return args
 
 

@@ -124,7 +124,10 @@ def resume(cfg: Config, checkpoint: str) -> None:
 
 def how_to_go_on(work_dir: str) -> str:
     """Say where the last checkpoint of a run is."""
-    last = latest_checkpoint(work_dir)
+    try:
+        last = latest_checkpoint(work_dir)
+    except FileNotFoundError as error:
+        return str(error)
     if last is None:
         return f'{work_dir} has no checkpoint yet'
     return f'the last checkpoint is {last}; --resume goes on from it'

@@ -82,7 +82,11 @@ def test_mistakes_end_with_one_line(export, checkpoint, tmp_path, monkeypatch, a
     assert not list(tmp_path.iterdir())
 
 
-def test_negative_number_of_batches(export, checkpoint, capsys):
+def test_wrong_numbers_and_devices(export, checkpoint, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         export(checkpoint, '--recalibrate', '-1')
     assert '--recalibrate -1' in capsys.readouterr().err
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    with pytest.raises(SystemExit):
+        export(checkpoint, '--device', 'cuda:0')
+    assert '--device cuda:0: no CUDA here' in capsys.readouterr().err

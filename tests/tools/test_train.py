@@ -175,6 +175,14 @@ def test_resume(prepare, tmp_path, capsys):
         prepare('--resume', 'none.pth')
 
 
+def test_way_to_go_on(train, tmp_path):
+    assert train.how_to_go_on(tmp_path) == f'{tmp_path} has no checkpoint yet'
+    (tmp_path / 'last_checkpoint').write_text('iter_7.pth')
+    assert 'iter_7.pth, which is gone' in train.how_to_go_on(tmp_path)
+    (tmp_path / 'iter_7.pth').touch()
+    assert train.how_to_go_on(tmp_path).endswith('iter_7.pth; --resume goes on from it')
+
+
 def test_amp(prepare, monkeypatch, capsys):
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     assert prepare('--amp').optim_wrapper.type == 'OptimWrapper'
