@@ -12,6 +12,7 @@ import numpy as np
 
 MAX_COORDINATE = 1e6  # pixels; no image is that large, and arithmetic stays exact enough
 MIN_EXTENT = 1.0  # pixels; in a polygon that is shorter or lower nothing can be drawn
+_MAX_MESH_SIDE = 32766  # pixels of the image that OpenCV remaps at once
 _MAX_RUNGS = 32
 _MIN_STEP = 1e-4  # between rungs, as a share of the length
 _WHOLE = np.array((0.0, 1.0))
@@ -269,6 +270,8 @@ def _warp_quad(mask, centre, top, bottom, stations, size):
 
 def _warp_mesh(mask, centre, top, bottom, stations, size):
     """Bilinear within each cell between two rungs, hence continuous across them."""
+    if max(size) > _MAX_MESH_SIDE:
+        raise ValueError(f'curved polygon over {max(size)} pixels; at most {_MAX_MESH_SIDE}')
     height, width = mask.shape
     # Nowhere in the strip, which draws as blank.
     source_x = np.full(size[::-1], -9, np.float32)

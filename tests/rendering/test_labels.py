@@ -256,6 +256,14 @@ def test_tiny_images(shape):
     assert drawn.all()
 
 
+def test_very_wide_images():
+    """OpenCV refuses to remap more than 32766 pixels a side, which is not to be a crash."""
+    quad = np.array([[0, 0], [39_999, 0], [39_999, 9], [0, 9]], float)
+    curve = quad[[0, 0, 1, 2, 2, 3]] + np.array([[0, 0], [1, 0], [0, 0], [0, 0], [-1, 0], [0, 0]])
+    _, drawn = render_words([quad, curve], ['panorama' * 20] * 2, (10, 40_000))
+    assert drawn.tolist() == [True, False]
+
+
 FUZZED_TEXTS = [
     'word', '', ' ', 'x' * 500, '\x00', '\ud800', '😀', '汉字', 'سلام', 'e\u0301\u0302', '\u200d',
     '-', '|', '\u202e', '\uffff', 'ẞ', '٣', 'א', '1\n2', '\ufe0f',
