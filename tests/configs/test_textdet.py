@@ -8,7 +8,9 @@ from mmocr.registry import MODELS
 from odm_mmocr.checkpoints import load_checkpoint, load_config
 
 FOLDER = Path(__file__).resolve().parents[2] / 'configs' / 'textdet'
-LEAVES = sorted(FOLDER.rglob('*.py'))
+ALL = sorted(FOLDER.rglob('*.py'))
+# The others wait for --backbone.
+LEAVES = [path for path in ALL if 'ODMPretrained' in path.read_text(encoding='utf-8')]
 
 
 def test_names_are_unique_among_all_configs():
@@ -32,7 +34,7 @@ def test_leaf_starts_from_its_backbone(path, backbone_file, monkeypatch):
     assert all(torch.equal(value, weights[key]) for key, value in network.state_dict().items())
 
 
-@pytest.mark.parametrize('path', LEAVES, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', ALL, ids=lambda path: path.stem)
 def test_leaf_builds_without_a_backbone_file(path):
     cfg = load_config(str(path), {'model.backbone.init_cfg': None})
     init_default_scope('mmocr')
