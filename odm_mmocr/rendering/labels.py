@@ -83,9 +83,9 @@ def render_words(
     for i, (polygon, text) in enumerate(zip(polygons, texts)):
         try:
             strip, ribbon = fit_text(text, polygon, chain)
+            patch, (x, y) = ribbon.warp(strip.mask, shape)
         except ValueError:
             continue
-        patch, (x, y) = ribbon.warp(strip.mask, shape)
         drawn[i] = True
         if patch.size:
             region = label[y : y + patch.shape[0], x : x + patch.shape[1]]
