@@ -2,7 +2,7 @@
 # From nothing to a detector that starts from an ODM backbone, in minutes on two CPU cores:
 # environment, pre-training, pictures of what was learned, export, a short DBNet fine-tune.
 #
-#   bash tools/quickstart.sh [OUT]        results go to OUT (default: work_dirs/quickstart)
+#   bash tools/quickstart.sh [RESULTS]        results go to RESULTS (default: work_dirs/quickstart)
 #
 # Run it again to do it afresh; the environment is set up once.
 set -eu -o pipefail
@@ -10,9 +10,9 @@ set -eu -o pipefail
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=${ODM_VENV:-$ROOT/.venv}
 case $VENV in /*) ;; *) VENV=$PWD/$VENV ;; esac
-OUT=${1:-$ROOT/work_dirs/quickstart}
-mkdir -p "$OUT"
-OUT=$(cd -- "$OUT" && pwd)
+RESULTS=${1:-$ROOT/work_dirs/quickstart}
+mkdir -p "$RESULTS"
+RESULTS=$(cd -- "$RESULTS" && pwd)
 PYTHON=$VENV/bin/python
 PRETRAIN=$ROOT/configs/odm_pretrain_quickstart.py
 DETECTOR=$ROOT/configs/textdet/dbnet/dbnet_resnet18_odm_quickstart.py
@@ -24,7 +24,7 @@ step() { # step TITLE: note how long the last one took, announce the next
   if [ -n "$TITLE" ]; then printf '\n== %s\n' "$TITLE"; fi
 }
 logged() { # logged LOG PATTERN COMMAND...: all output to LOG, matching lines to the screen
-  local log=$OUT/$1 pattern=$2
+  local log=$RESULTS/$1 pattern=$2
   shift 2
   if ! "$@" 2>&1 | tee "$log" | { grep --line-buffered -oE "$pattern" || true; }; then
     tail -n 15 "$log" >&2
@@ -36,7 +36,7 @@ logged() { # logged LOG PATTERN COMMAND...: all output to LOG, matching lines to
 step 'environment'
 bash "$ROOT/tools/setup_env.sh"
 STARTED=$SECONDS
-cd "$OUT"
+cd "$RESULTS"
 rm -rf pretrain dbnet
 
 step 'pre-training: ODM with a ResNet-18 learns to redraw prompted words'
@@ -66,11 +66,11 @@ cat <<END
 
   kept: ink of prompted words that is drawn; leak: ink of other words that is drawn.
 
-  $OUT/quickstart.png         image, prompt, target, prediction before and after: look at it
-  $OUT/backbone_resnet18.pth  the backbone, for any detector with a ResNet-18
-  $OUT/pretrain, dbnet        checkpoints and logs
+  $RESULTS/quickstart.png         image, prompt, target, prediction before and after: look at it
+  $RESULTS/backbone_resnet18.pth  the backbone, for any detector with a ResNet-18
+  $RESULTS/pretrain, dbnet        checkpoints and logs
 
 What to type next, after: source $VENV/bin/activate
   mim train odm_mmocr odm_pretrain_resnet18.py                  pre-train for real
-  mim train odm_mmocr YOUR_DETECTOR.py --backbone $OUT/backbone_resnet18.pth
+  mim train odm_mmocr YOUR_DETECTOR.py --backbone $RESULTS/backbone_resnet18.pth
 END

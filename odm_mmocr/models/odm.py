@@ -169,12 +169,24 @@ class ODM(BaseModel):
 
         Returns:
             Tokens (B, words, characters), mask (B, words), shown (B, words).
+
+        Raises:
+            ValueError: The prompts were encoded with another vocabulary than the model's.
         """
+        vocabulary = self.text_controller.vocabulary
         if data_samples is None:
-            length = self.text_controller.vocabulary.max_characters
+            length = vocabulary.max_characters
             mask = torch.zeros(len(images), 1, dtype=torch.bool, device=images.device)
             return mask.new_zeros(len(images), 1, length, dtype=torch.int64), mask, mask
         prompts = [sample.prompt for sample in data_samples]
+        known = (vocabulary.num_ids, vocabulary.max_characters)
+        for prompt in prompts:
+            given = (prompt.get('num_ids', known[0]), prompt.tokens.shape[1])
+            if given != known:
+                raise ValueError(
+                    f'(ids, characters a word) are {given} in the prompt and {known} in the model: '
+                    'give PackODMInputs and TextController the same vocabulary'
+                )
         count = len(prompts[0].mask)
         if self.text_controller.mask_padding:
             count = max(1, *(len(prompt.texts) for prompt in prompts))

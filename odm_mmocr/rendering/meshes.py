@@ -250,7 +250,9 @@ def _smooth(
     """
     size = max(1, round(mask.shape[1] / length)), max(1, round(mask.shape[0] / height))
     if size != (1, 1):
-        mask = cv2.blur(mask, size, borderType=cv2.BORDER_CONSTANT)
+        # Not cv2.blur: with areas of two pixels it overflows in the last columns (OpenCV 4.11).
+        kernels = (np.full(n, 1 / n, np.float32) for n in size)
+        mask = cv2.sepFilter2D(mask, -1, *kernels, borderType=cv2.BORDER_CONSTANT)
     # Averages of an even number of pixels stand between two of them.
     return mask, (0.5 if size[0] % 2 else 0.0, 0.5 if size[1] % 2 else 0.0)
 

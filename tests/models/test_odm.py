@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from odm_mmocr.datasets import Vocabulary
 from odm_mmocr.structures import ODMDataSample
 
 
@@ -93,13 +94,14 @@ def test_padding_of_labels_is_ignored(model, make_batch):
     assert label.label.shape == (1, 128, 128)
 
 
+@pytest.mark.slow
 def test_learns_to_draw_what_is_prompted(small_model, make_batch):
     model = small_model(loss_seg=dict(positive_weight=4.0, dice_weight=1.0), loss_contrastive=None)
     model.train()
-    batch = make_batch(model, [['stop'], ['stop', 'exit']])
+    batch = make_batch(model, [['stop'], ['stop', 'exit']], [(64, 64)] * 2)
     batch['inputs'][1] = batch['inputs'][0]  # only the prompt tells the two apart
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
-    for _ in range(80):
+    for _ in range(120):
         optimizer.zero_grad()
         sum(model(**batch, mode='loss').values()).backward()
         optimizer.step()
@@ -120,3 +122,14 @@ def test_size_must_be_a_multiple_of_the_stride(model):
 def test_unknown_mode(model):
     with pytest.raises(ValueError, match='sing'):
         model(torch.zeros(1, 3, 64, 64), mode='sing')
+
+
+@pytest.mark.parametrize('other', [dict(max_characters=9), dict(characters='abc')])
+def test_prompts_of_another_vocabulary_are_refused(model, make_batch, other):
+    batch = make_batch(model, [['stop']])
+    vocabulary = Vocabulary(**{'max_characters': 12, **other})
+    prompt = batch['data_samples'][0].prompt
+    prompt.tokens = torch.as_tensor(vocabulary.encode(['stop'], 8)[0])
+    prompt.num_ids = vocabulary.num_ids
+    with pytest.raises(ValueError, match='the same vocabulary'):
+        model(**batch)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from odm_mmocr.rendering.fonts import load_fonts
-from odm_mmocr.rendering.meshes import Ribbon, map_points, split_polygon, warp_strip
+from odm_mmocr.rendering.meshes import Ribbon, _smooth, map_points, split_polygon, warp_strip
 from odm_mmocr.rendering.strips import render_strip
 
 SHAPE = (240, 320)
@@ -179,3 +179,9 @@ def test_thousands_of_points_are_drawn_like_few():
     mask = render_strip('Many', load_fonts(), 64).mask
     many, few = place(mask, arc(5000)).astype(int), place(mask, arc(30)).astype(int)
     assert np.abs(many - few).mean() < 1
+
+
+@pytest.mark.parametrize(('width', 'height'), [(64, 40), (127, 20), (64, 20), (42, 40), (127, 13)])
+def test_smoothing_keeps_full_ink_full(width, height):
+    smooth, _ = _smooth(np.full((40, 127), 255, np.uint8), width, height)
+    assert smooth[3:-3, 3:-3].min() == 255
