@@ -32,9 +32,6 @@ class DestylizationHead(BaseModule):
             missing is upsampled.
         upsample: Mode of that last upsampling, ``'nearest'`` as in the released model or
             ``'bilinear'``.
-        vote: Let each steered token also add to the logits of its cell directly, through one
-            linear layer that starts at zero. Prompt control is learned sooner; the released
-            model has no such path.
         ink_prior: Share of ink that the untrained head predicts; sets the last bias. None
             leaves the usual initial value.
         norm_cfg: Normalisation of the convolutions.
@@ -55,7 +52,6 @@ class DestylizationHead(BaseModule):
         refine_stride: int = 4,
         subpixel: int = 4,
         upsample: str = 'nearest',
-        vote: bool = True,
         ink_prior: float | None = 0.05,
         norm_cfg: dict = dict(type='BN'),  # noqa: B006, never changed
         init_cfg: dict | None = None,
@@ -83,18 +79,17 @@ class DestylizationHead(BaseModule):
         self.squeeze = conv(hidden_channels[0], hidden_channels[1], 1)
         self.draw = nn.Conv2d(hidden_channels[1], subpixel**2, 1)
         self.shuffle = nn.PixelShuffle(subpixel)
-        self.vote = nn.Conv2d(text_channels, 1, 1, bias=False) if vote else None
-        if vote:
-            nn.init.zeros_(self.vote.weight)
         if ink_prior is not None:
             nn.init.constant_(self.draw.bias, math.log(ink_prior / (1 - ink_prior)))
 
-    def forward(self, stages: list[Tensor], tokens: Tensor) -> Tensor:
+    def forward(self, stages: list[Tensor], tokens: Tensor, match: Tensor | None = None) -> Tensor:
         """Draw the words.
 
         Args:
             stages: Maps of the backbone, fine to coarse.
             tokens: Steered tokens as a map, (B, text_channels, h, w).
+            match: Log-odds that a prompted word stands in a cell, (B, 1, h, w); added to the
+                logits.
 
         Returns:
             Logits (B, 1, H, W) at the size of the image.
@@ -114,7 +109,6 @@ class DestylizationHead(BaseModule):
         logits = self.shuffle(self.draw(x))
         if self.last_scale > 1:
             logits = F.interpolate(logits, scale_factor=self.last_scale, mode=self.upsample)
-        if self.vote is not None:
-            votes = self.vote(tokens)  # (B, 1, h, w)
-            logits = logits + F.interpolate(votes, logits.shape[-2:], mode='bilinear')
+        if match is not None:
+            logits = logits + F.interpolate(match, logits.shape[-2:], mode='bilinear')
         return logits  # (B, 1, H, W)

@@ -78,11 +78,11 @@ class ODMImageEncoder(BaseModule):
         self.pool = AttentionPool2d(
             self.channels[-1], embed_dims, pool_heads or max(1, self.channels[-1] // 64), grid
         )
+        levels = range(self.strides.index(text_stride), len(self.strides))
         self.laterals = nn.ModuleDict(
-            {
-                str(index): nn.Conv2d(self.channels[index], embed_dims, 1)
-                for index in range(self.strides.index(text_stride), len(self.strides) - 1)
-            }
+            {str(level): nn.Conv2d(self.channels[level], embed_dims, 1) for level in levels}
+            if len(levels) > 1
+            else {}
         )
 
     def forward(self, images: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
@@ -97,7 +97,7 @@ class ODMImageEncoder(BaseModule):
         """
         stages = list(self.backbone(images))
         image_feature, tokens = self.pool(stages[-1])
-        for index, lateral in reversed(self.laterals.items()):
-            finer = lateral(stages[int(index)])
-            tokens = F.interpolate(tokens, finer.shape[-2:], mode='nearest') + finer
+        for level, lateral in reversed(self.laterals.items()):
+            stage = lateral(stages[int(level)])
+            tokens = F.interpolate(tokens, stage.shape[-2:], mode='nearest') + stage
         return stages, tokens, image_feature

@@ -124,11 +124,12 @@ class ODM(BaseModel):
         stages, image_tokens, image_feature = self.image_encoder(images)
         words = self.text_controller.encode_words(tokens)
         steered = self.text_controller(image_tokens, words, mask)
+        match = self.text_controller.match_words(image_tokens, words, mask)
         return dict(
             stages=stages,
             image_feature=image_feature,
             text_feature=self.text_controller.pool_words(words, shown),
-            logits=self.head(stages, steered),
+            logits=self.head(stages, steered, match),
         )
 
     def loss(self, images: Tensor, data_samples: list[ODMDataSample]) -> dict[str, Tensor]:

@@ -31,7 +31,12 @@ class TextController(BaseModule):
         mask_padding: Leave empty characters and empty words out of encoding, attention and
             pooling. False reproduces the released model, which encodes, attends to and averages
             them like real ones and has no vector for "none of these".
+        match: Also compare image tokens with word vectors directly, see :meth:`match_words`.
+            Without it prompt control is learned much later; the released model has no such path.
         init_cfg: Initialisation, as everywhere in MMEngine.
+
+    Raises:
+        ValueError: ``match`` without ``mask_padding``.
     """
 
     def __init__(
@@ -45,9 +50,12 @@ class TextController(BaseModule):
         word_heads: int = 8,
         grid: tuple[int, int] = (32, 32),
         mask_padding: bool = True,
+        match: bool = True,
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
+        if match and not mask_padding:
+            raise ValueError('match=True needs mask_padding=True: it compares with "none of these"')
         self.vocabulary = TASK_UTILS.build(vocabulary)
         self.mask_padding = mask_padding
         length = self.vocabulary.max_characters
@@ -63,6 +71,10 @@ class TextController(BaseModule):
         self.register_buffer('causal_mask', causal, persistent=False)
         nn.init.normal_(self.characters.weight, std=0.02)
 
+        self.match = match
+        if match:
+            self.match_query = nn.Conv2d(embed_dims, embed_dims, 1, bias=False)
+            self.match_key = nn.Linear(embed_dims, embed_dims, bias=False)
         if mask_padding:
             self.none_of_these = nn.Parameter(0.02 * torch.randn(1, 1, embed_dims))
         self.image_positions = LearnedPositions2d(grid, embed_dims, embed_dims**-0.5)
@@ -108,6 +120,29 @@ class TextController(BaseModule):
             return words.mean(1)
         weight = shown.unsqueeze(-1).to(words.dtype)
         return (words * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+    def match_words(self, tokens: Tensor, words: Tensor, mask: Tensor) -> Tensor | None:
+        """Ask of every image token whether a prompted word stands there.
+
+        Scaled dot products of token and words, as in attention, are the logits of a choice
+        between the words and "none of these".
+
+        Args:
+            tokens: Image tokens as a map, (B, embed_dims, h, w).
+            words: Word vectors, (B, words, embed_dims).
+            mask: bool (B, words), True where there is a word.
+
+        Returns:
+            Log-odds of any word against none, float32 (B, 1, h, w); None without ``match``.
+        """
+        if not self.match:
+            return None
+        query = self.match_query(tokens).flatten(2) * tokens.shape[1] ** -0.5  # (B, C, h * w)
+        any_word = (self.match_key(words) @ query).float()  # (B, words, h * w)
+        # A large number instead of infinity: an empty prompt must leave the gradient finite.
+        any_word = any_word.masked_fill(~mask.unsqueeze(-1), -1e4).logsumexp(1, keepdim=True)
+        none = (self.match_key(self.none_of_these) @ query).float()  # (B, 1, h * w)
+        return (any_word - none).unflatten(2, tokens.shape[-2:])
 
     def forward(self, tokens: Tensor, words: Tensor, mask: Tensor) -> Tensor:
         """Steer the image tokens by the words.

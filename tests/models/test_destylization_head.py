@@ -35,7 +35,7 @@ def test_logits_have_the_size_of_the_image(stride, refine, subpixel):
 
 
 def test_position_wise_layers_before_the_last_upsampling_change_nothing():
-    model = head(text_stride=32, refine_stride=2, subpixel=1, vote=False).double()
+    model = head(text_stride=32, refine_stride=2, subpixel=1).double()
     maps = [s.double() for s in stages()]
     tokens = torch.randn(2, 12, 2, 3, dtype=torch.double)
 
@@ -60,12 +60,9 @@ def test_strides_must_fit(wrong):
         head(**wrong)
 
 
-def test_tokens_vote_on_their_cells():
-    model = head(vote=True)
-    tokens = torch.randn(2, 12, 4, 6)
-    silent = model(stages(), tokens)
-    model.vote.weight.data[:, 3] = 1.0
-    votes = (model(stages(), tokens) - silent).unflatten(-1, (6, 16)).unflatten(-3, (4, 16))
-    torch.testing.assert_close(
-        votes[..., 7:9, :, 7:9].mean((-3, -1)), tokens[:, 3:4], rtol=0, atol=0.15
-    )
+def test_match_adds_to_the_logits_of_its_cells():
+    model, tokens = head(), torch.randn(2, 12, 4, 6)
+    match = torch.randn(2, 1, 4, 6)
+    added = model(stages(), tokens, match) - model(stages(), tokens)
+    added = added.unflatten(-1, (6, 16)).unflatten(-3, (4, 16))  # (2, 1, 4, 16, 6, 16)
+    torch.testing.assert_close(added[:, :, :, 7:9, :, 7:9].mean((3, 5)), match, rtol=0, atol=0.2)

@@ -37,7 +37,7 @@ def test_empty_characters_do_not_count(vocabulary):
     longer = tokens.clone()
     longer[0, 0, 6:] = 7  # after the end of the word
     torch.testing.assert_close(model.encode_words(tokens)[0, 0], model.encode_words(longer)[0, 0])
-    released = controller(mask_padding=False)
+    released = controller(mask_padding=False, match=False)
     assert not torch.allclose(
         released.encode_words(tokens)[0, 0], released.encode_words(longer)[0, 0]
     )
@@ -84,5 +84,35 @@ def test_pooling_takes_shown_words_only(vocabulary):
     torch.testing.assert_close(model.pool_words(words, shown), words[:, :2].mean(1))
     assert (model.pool_words(words, ~shown & shown) == 0).all()
     torch.testing.assert_close(
-        controller(mask_padding=False).pool_words(words, shown), words.mean(1)
+        controller(mask_padding=False, match=False).pool_words(words, shown), words.mean(1)
     )
+
+
+def test_match_is_the_log_odds_of_any_prompted_word(vocabulary):
+    model = controller()
+    image = torch.randn(1, 16, 2, 3)
+    tokens, mask = encode(vocabulary, ['stop', 'exit'])
+    words = model.encode_words(tokens)
+    match = model.match_words(image, words, mask)
+
+    query = model.match_query(image).flatten(2)[0].T / 4  # (6, 16)
+    choice = torch.cat([model.none_of_these[0], words[0, :2]])
+    odds = (query @ model.match_key(choice).T).softmax(1)  # (6, 3)
+    expected = (odds[:, 1:].sum(1) / odds[:, 0]).log().view(1, 1, 2, 3)
+    torch.testing.assert_close(match, expected)
+    more, more_mask = encode(vocabulary, ['stop', 'exit'], 6)
+    torch.testing.assert_close(model.match_words(image, model.encode_words(more), more_mask), match)
+
+
+def test_nothing_matches_an_empty_prompt(vocabulary):
+    model = controller()
+    tokens, mask = encode(vocabulary, [])
+    match = model.match_words(torch.randn(1, 16, 2, 3), model.encode_words(tokens), mask)
+    match.sum().backward()
+    assert match.max() < -1000
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+def test_match_needs_masked_padding():
+    with pytest.raises(ValueError, match='needs mask_padding'):
+        controller(mask_padding=False)
