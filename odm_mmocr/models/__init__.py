@@ -1,7 +1,12 @@
 from .data_preprocessor import ODMDataPreprocessor
 from .destylization_head import DestylizationHead
 from .image_encoder import ODMImageEncoder
-from .losses import BatchContrastiveLoss, DestylizationSegLoss, OCRLPIPSLoss
+from .losses import (
+    BatchContrastiveLoss,
+    DestylizationSegLoss,
+    OCRLPIPSLoss,
+    WordContrastiveLoss,
+)
 from .ocr_features import PPOCRFeatures
 from .odm import ODM
 from .text_controller import TextController
@@ -16,4 +21,5 @@ __all__ = [
     'ODMImageEncoder',
     'PPOCRFeatures',
     'TextController',
+    'WordContrastiveLoss',
 ]

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from odm_mmocr.structures import ODMDataSample
 
+from .word_places import collect_places, pool_places
+
 
 @MODELS.register_module()
 class ODM(BaseModel):
@@ -35,9 +37,14 @@ class ODM(BaseModel):
         loss_seg: Config of L_seg.
         loss_ocr: Config of L_ocr, or None for none.
         loss_contrastive: Config of L_bc, or None for none.
+        loss_word: Config of a :class:`WordContrastiveLoss`, no part of the paper, or None. Needs
+            a Text-Controller with ``match``, and samples with ``gt_instances``.
         data_preprocessor: Config of an :class:`ODMDataPreprocessor`.
         channels_last: Keep weights in channels-last memory.
         init_cfg: Initialisation, as everywhere in MMEngine.
+
+    Raises:
+        ValueError: ``loss_word`` without ``match``.
     """
 
     def __init__(
@@ -48,6 +55,7 @@ class ODM(BaseModel):
         loss_seg: dict,
         loss_ocr: dict | None = None,
         loss_contrastive: dict | None = None,
+        loss_word: dict | None = None,
         data_preprocessor: dict | None = None,
         channels_last: bool = True,
         init_cfg: dict | None = None,
@@ -67,6 +75,9 @@ class ODM(BaseModel):
         self.loss_seg = MODELS.build(loss_seg)
         self.loss_ocr = MODELS.build(loss_ocr) if loss_ocr else None
         self.loss_contrastive = MODELS.build(loss_contrastive) if loss_contrastive else None
+        self.loss_word = MODELS.build(loss_word) if loss_word else None
+        if self.loss_word is not None and not self.text_controller.match:
+            raise ValueError('loss_word needs text_controller.match=True')
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         if channels_last:
             self.to(memory_format=torch.channels_last)
@@ -87,9 +98,11 @@ class ODM(BaseModel):
                 ``pred_destylized``.
 
         Returns:
-            ``tensor``: dict of ``stages`` (four maps), ``image_feature`` (B, C),
-            ``text_feature`` (B, C), both not normalised, and ``logits`` (B, 1, H, W).
-            ``loss``: dict of ``loss_seg``, ``loss_ocr``, ``loss_contrastive``.
+            ``tensor``: dict of ``stages`` (four maps), ``image_tokens`` (B, C, h, w), ``words``
+            (B, W, C), ``image_feature`` (B, C), ``text_feature`` (B, C), both not normalised, and
+            ``logits`` (B, 1, H, W).
+            ``loss``: dict of ``loss_seg`` and, where configured, ``loss_ocr``,
+            ``loss_contrastive``, ``loss_word``.
             ``predict``: list of samples.
 
         Raises:
@@ -127,6 +140,8 @@ class ODM(BaseModel):
         match = self.text_controller.match_words(image_tokens, words, mask)
         return dict(
             stages=stages,
+            image_tokens=image_tokens,
+            words=words,
             image_feature=image_feature,
             text_feature=self.text_controller.pool_words(words, shown),
             logits=self.head(stages, steered, match),
@@ -148,7 +163,30 @@ class ODM(BaseModel):
                 shown.any(1),
                 self.logit_scale.clamp(max=math.log(100)).exp(),
             )
+        if self.loss_word is not None:
+            scores, target = self.score_places(outputs, data_samples, images.shape[-2:])
+            losses['loss_word'] = self.loss_word(scores, target)
         return losses
+
+    def score_places(
+        self, outputs: dict, data_samples: list[ODMDataSample], size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Score all words of the batch at the places of the prompted instances.
+
+        Args:
+            outputs: Those of mode ``tensor``.
+            data_samples: B samples with ``prompt`` and ``gt_instances``.
+            size: Height and width of the batch in pixels.
+
+        Returns:
+            Scores (B, N, M) of N places and M words, and the right word, int64 (B, N), -1 for none.
+        """
+        tokens = outputs['image_tokens']
+        places = collect_places(data_samples)
+        points, target, samples, slots = (part.to(tokens.device) for part in places)
+        features = pool_places(tokens, points, size)  # (B, N, C)
+        words = outputs['words'][samples, slots]  # (M, C)
+        return self.text_controller.score_words(features, words), target
 
     def predict(self, images: Tensor, data_samples: list[ODMDataSample]) -> list[ODMDataSample]:
         """Add ``pred_destylized.probability``, float (1, h, w) without padding, to each sample."""

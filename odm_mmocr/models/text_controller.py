@@ -73,7 +73,7 @@ class TextController(BaseModule):
 
         self.match = match
         if match:
-            self.match_query = nn.Conv2d(embed_dims, embed_dims, 1, bias=False)
+            self.match_query = nn.Linear(embed_dims, embed_dims, bias=False)
             self.match_key = nn.Linear(embed_dims, embed_dims, bias=False)
         if mask_padding:
             self.none_of_these = nn.Parameter(0.02 * torch.randn(1, 1, embed_dims))
@@ -137,12 +137,25 @@ class TextController(BaseModule):
         """
         if not self.match:
             return None
-        query = self.match_query(tokens).flatten(2) * tokens.shape[1] ** -0.5  # (B, C, h * w)
-        any_word = (self.match_key(words) @ query).float()  # (B, words, h * w)
+        cells = tokens.flatten(2).transpose(1, 2)  # (B, h * w, C)
+        scores = self.score_words(cells, words).masked_fill(~mask.unsqueeze(1), -1e4)
         # A large number instead of infinity: an empty prompt must leave the gradient finite.
-        any_word = any_word.masked_fill(~mask.unsqueeze(-1), -1e4).logsumexp(1, keepdim=True)
-        none = (self.match_key(self.none_of_these) @ query).float()  # (B, 1, h * w)
-        return (any_word - none).unflatten(2, tokens.shape[-2:])
+        any_word = scores.logsumexp(2)  # (B, h * w)
+        none = self.score_words(cells, self.none_of_these).squeeze(2)
+        return (any_word - none).unflatten(1, (1, *tokens.shape[-2:]))
+
+    def score_words(self, features: Tensor, words: Tensor) -> Tensor:
+        """Score how well words fit what image tokens see.
+
+        Args:
+            features: (..., N, embed_dims), image tokens or averages of them.
+            words: (..., M, embed_dims), word vectors.
+
+        Returns:
+            float32 (..., N, M), scaled dot products.
+        """
+        query, key = self.match_query(features), self.match_key(words)
+        return (query @ key.transpose(-1, -2)).float() * query.shape[-1] ** -0.5
 
     def forward(self, tokens: Tensor, words: Tensor, mask: Tensor) -> Tensor:
         """Steer the image tokens by the words.

@@ -95,7 +95,7 @@ def test_match_is_the_log_odds_of_any_prompted_word(vocabulary):
     words = model.encode_words(tokens)
     match = model.match_words(image, words, mask)
 
-    query = model.match_query(image).flatten(2)[0].T / 4  # (6, 16)
+    query = model.match_query(image.flatten(2)[0].T) / 4  # (6, 16)
     choice = torch.cat([model.none_of_these[0], words[0, :2]])
     odds = (query @ model.match_key(choice).T).softmax(1)  # (6, 3)
     expected = (odds[:, 1:].sum(1) / odds[:, 0]).log().view(1, 1, 2, 3)

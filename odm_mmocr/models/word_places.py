@@ -1,0 +1,107 @@
+"""Where the prompted words stand, as points at which image tokens can be asked about them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from odm_mmocr.rendering import split_polygon
+from odm_mmocr.structures import ODMDataSample
+
+POINTS = 5
+
+
+class WordPlaces(NamedTuple):
+    """Places and words of a batch.
+
+    Attributes:
+        points: float32 (B, N, POINTS, 2), x and y in pixels along the middle of each place; not
+            a number where a sample has fewer than N places.
+        target: int64 (B, N), index of the word that stands there, -1 for no place.
+        samples: int64 (M,), sample whose prompt has word m.
+        slots: int64 (M,), its slot in that prompt.
+    """
+
+    points: Tensor
+    target: Tensor
+    samples: Tensor
+    slots: Tensor
+
+
+def collect_places(data_samples: Sequence[ODMDataSample]) -> WordPlaces:
+    """Find the prompted instances of a batch, and the words of all its prompts.
+
+    Args:
+        data_samples: B samples with ``prompt`` and ``gt_instances``.
+
+    Returns:
+        Places of the instances that are prompted, and the M different words of all prompts.
+    """
+    first = {}  # the word's first place among the prompts
+    for sample_index, sample in enumerate(data_samples):
+        for slot, text in enumerate(sample.prompt.texts):
+            first.setdefault(text, (sample_index, slot))
+    numbers = {text: number for number, text in enumerate(first)}
+    places = [
+        [
+            (points, numbers[text])
+            for polygon, text, prompted in zip(
+                sample.gt_instances.polygons,
+                sample.gt_instances.texts,
+                sample.gt_instances.prompted.tolist(),
+                strict=True,
+            )
+            if prompted and text in numbers and (points := middle_points(polygon)) is not None
+        ]
+        for sample in data_samples
+    ]
+    count = max(map(len, places))
+    points = np.full((len(places), count, POINTS, 2), np.nan, np.float32)
+    target = np.full((len(places), count), -1)
+    for index, of_sample in enumerate(places):
+        for place, (along, number) in enumerate(of_sample):
+            points[index, place], target[index, place] = along, number
+    order = np.array(list(first.values()), int).reshape(-1, 2)
+    return WordPlaces(*map(torch.from_numpy, (points, target, order[:, 0], order[:, 1])))
+
+
+def middle_points(polygon: Sequence[float]) -> np.ndarray | None:
+    """Spread points along the line midway between top and bottom of a word.
+
+    Args:
+        polygon: 2n points, flat or (2n, 2), in pixels, clockwise from the top left corner of the
+            first letter.
+
+    Returns:
+        float64 (POINTS, 2), or None for a polygon without two sides.
+    """
+    try:
+        top, bottom = split_polygon(np.asarray(polygon))
+    except ValueError:
+        return None
+    middle = (top + bottom) / 2  # (n, 2)
+    position = (np.arange(POINTS) + 0.5) / POINTS * (len(middle) - 1)
+    known = np.arange(len(middle))
+    return np.stack([np.interp(position, known, middle[:, axis]) for axis in (0, 1)], 1)
+
+
+def pool_places(tokens: Tensor, points: Tensor, size: tuple[int, int]) -> Tensor:
+    """Average a map over the points of each place, without those outside the image.
+
+    Args:
+        tokens: (B, C, h, w), covers the whole image.
+        points: (B, N, P, 2), x and y in pixels; (0, 0) is the centre of the first pixel.
+        size: Height and width of the image in pixels.
+
+    Returns:
+        (B, N, C); zero for a place without a point inside.
+    """
+    grid = (2 * points + 1) / points.new_tensor([size[1], size[0]]) - 1  # from -1 to 1
+    inside = (grid.abs() <= 1).all(-1)  # (B, N, P), False for what is not a number
+    grid = grid.nan_to_num(0).clamp(-2, 2).to(tokens.dtype)
+    values = F.grid_sample(tokens, grid, padding_mode='border', align_corners=False)
+    values = (values * inside.unsqueeze(1)).sum(3)  # (B, C, N)
+    return values.transpose(1, 2) / inside.sum(2, keepdim=True).clamp(min=1)

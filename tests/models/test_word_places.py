@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData, LabelData
+
+from odm_mmocr.models.word_places import collect_places, middle_points, pool_places
+from odm_mmocr.structures import ODMDataSample
+
+QUAD = [0, 10, 100, 10, 100, 30, 0, 30]
+
+
+def sample(prompt, texts, prompted, polygons=None):
+    result = ODMDataSample()
+    result.prompt = LabelData(texts=prompt)
+    result.gt_instances = InstanceData(
+        texts=texts,
+        polygons=polygons or [np.array(QUAD, np.float32)] * len(texts),
+        prompted=torch.tensor(prompted, dtype=torch.bool),
+    )
+    return result
+
+
+def test_points_run_along_the_middle_in_reading_order():
+    np.testing.assert_allclose(middle_points(QUAD), [(x, 20) for x in (10, 30, 50, 70, 90)])
+    turned = QUAD[4:] + QUAD[:4]
+    np.testing.assert_allclose(middle_points(turned), middle_points(QUAD)[::-1])
+    assert middle_points([0, 0, 1, 1, 2, 2]) is None
+
+
+def test_places_and_words_of_a_batch():
+    places = collect_places(
+        [
+            sample(['stop', 'noise'], ['stop', 'exit', 'stop'], [True, False, True]),
+            sample(['bank', 'stop'], ['bank'], [True]),
+            sample([], ['exit'], [False]),
+        ]
+    )
+    words = [('stop', 0, 0), ('noise', 0, 1), ('bank', 1, 0)]
+    assert list(zip(places.samples.tolist(), places.slots.tolist())) == [w[1:] for w in words]
+    assert places.target.tolist() == [[0, 0], [2, -1], [-1, -1]]
+    assert places.points.isfinite().all(-1).all(-1).tolist() == (places.target >= 0).tolist()
+
+
+def test_no_word_at_all():
+    places = collect_places([sample([], [], [])])
+    assert places.points.shape == (1, 0, 5, 2)
+    assert len(places.samples) == 0
+
+
+def test_pooling_averages_what_lies_under_the_points():
+    column = torch.arange(8.0).repeat(4, 1)
+    tokens = torch.stack([column, 10 - column])[None]  # (1, 2, 4, 8), a cell is 16 pixels
+    points = torch.tensor([[[[40.0, 30], [60, 30]], [[40, 30], [-90, 30]], [[999, 0], [0, 999]]]])
+    pooled = pool_places(tokens, points, (64, 128))[0]
+    at = [(x + 0.5) / 16 - 0.5 for x in (40, 60)]
+    expected = [sum(at) / 2, at[0], 0]
+    torch.testing.assert_close(pooled[:, 0], torch.tensor(expected))
+    torch.testing.assert_close(pooled[:2, 1], 10 - pooled[:2, 0])
+
+
+@pytest.mark.parametrize('prompts', [[['stop', 'exit'], ['bank']], [['stop'], []], [[], []]])
+def test_loss_of_a_model(small_model, make_batch, prompts):
+    model = small_model(loss_word=dict(type='WordContrastiveLoss'), loss_contrastive=None)
+    batch = make_batch(model, prompts)
+    for one, prompt in zip(batch['data_samples'], prompts, strict=True):
+        one.gt_instances = sample(prompt, prompt, [True] * len(prompt)).gt_instances
+    loss = model(**batch, mode='loss')['loss_word']
+    loss.backward()
+    count = len({text for prompt in prompts for text in prompt})
+    expected = np.log(count) if count > 1 else 0
+    assert loss.item() == pytest.approx(expected, abs=0.5)
+    gradient = model.image_encoder.backbone.conv1.weight.grad
+    assert (gradient.abs().sum() > 0) == (count > 1)
+
+
+def test_word_loss_needs_match(small_model):
+    with pytest.raises(ValueError, match='match=True'):
+        small_model(text_controller=dict(match=False), loss_word=dict(type='WordContrastiveLoss'))
