@@ -4,10 +4,11 @@ custom_imports = dict(imports=['odm_mmocr'], allow_failed_imports=False)
 
 scene = dict(
     type='SynthesizedSceneText',
-    size=(256, 256),
-    words_per_image=(3, 6),
-    text_height=(20, 48),
+    size=(192, 192),
+    words_per_image=(2, 4),
+    text_height=(20, 40),
     degradation=0.6,
+    texture_share=1.0,
 )
 load_image = dict(type='LoadImageFromNDArray')
 load_annotations = dict(
@@ -20,7 +21,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     load_image,
-    dict(type='Resize', scale=(256, 256), keep_ratio=True),
+    dict(type='Resize', scale=(192, 192), keep_ratio=True),
     load_annotations,
     dict(
         type='PackTextDetInputs',
@@ -66,14 +67,14 @@ model = dict(backbone=dict(init_cfg=None))
 optim_wrapper = dict(optimizer=dict(lr=0.02))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, end=20, by_epoch=False),
-    dict(type='PolyLR', power=0.9, eta_min=1e-4, begin=20, end=160, by_epoch=False),
+    dict(type='PolyLR', power=0.9, eta_min=1e-4, begin=20, end=120, by_epoch=False),
 ]
-train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=160, val_interval=80)
+train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=120, val_interval=120)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='HmeanIOUMetric')
 test_evaluator = val_evaluator
 default_hooks = dict(
     logger=dict(interval=10),
-    checkpoint=dict(_delete_=True, type='AtomicCheckpointHook', by_epoch=False, interval=80),
+    checkpoint=dict(_delete_=True, type='AtomicCheckpointHook', by_epoch=False, interval=60),
 )
 log_processor = dict(by_epoch=False, window_size=20)
