@@ -12,13 +12,12 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from torch import nn
 
 from odm_mmocr.checkpoints import (
     ConfigOptions,
+    check_fit,
     load_checkpoint,
     load_config,
-    without_counters,
 )
 
 
@@ -78,19 +77,6 @@ def read_weights(path: str) -> dict:
     return checkpoint.get('state_dict', checkpoint)
 
 
-def check_weights(weights: dict, model: nn.Module, path: str) -> None:
-    """Refuse weights of another network: MMEngine would leave the rest random and go on."""
-    while hasattr(model, 'module'):  # wrapped for several processes or for augmentation
-        model = model.module
-    wanted = without_counters(model.state_dict())
-    wrong = [k for k, v in wanted.items() if k not in weights or weights[k].shape != v.shape]
-    if wrong:
-        raise ValueError(
-            f'{path} is of another model: {len(wrong)} of the {len(wanted)} tensors of the config '
-            f'are not in it or have another shape, such as {", ".join(wrong[:3])}'
-        )
-
-
 def visualize(cfg: Config, args: argparse.Namespace) -> None:
     """Turn the visualization hook of the config on."""
     hook = cfg.get('default_hooks', {}).get('visualization')
@@ -113,7 +99,7 @@ def main() -> None:
         cfg = prepare(args)
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         if local:
-            check_weights(weights, runner.model, args.checkpoint)
+            check_fit(weights, runner.model, args.checkpoint, allow_more=True)
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f'error: {error}')
     runner.test()

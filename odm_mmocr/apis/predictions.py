@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmocr.registry import DATASETS, MODELS
 
-from odm_mmocr.checkpoints import load_checkpoint
+from odm_mmocr.checkpoints import check_fit, load_checkpoint
 from odm_mmocr.models import ODM
 
 
@@ -44,13 +44,9 @@ def build_model(
         model.init_weights()
     else:
         content = load_checkpoint(checkpoint)
-        result = model.load_state_dict(content.get('state_dict', content), strict=False)
-        if result.missing_keys or result.unexpected_keys:
-            raise ValueError(
-                f'{checkpoint} does not fit the model of {cfg.filename}: '
-                f'{len(result.missing_keys)} keys missing {result.missing_keys[:3]}, '
-                f'{len(result.unexpected_keys)} unexpected {result.unexpected_keys[:3]}'
-            )
+        weights = content.get('state_dict', content)
+        check_fit(weights, model, str(checkpoint))
+        model.load_state_dict(weights, strict=False)
     return model.to(device).eval()
 
 

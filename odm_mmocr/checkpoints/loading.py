@@ -2,10 +2,11 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def load_checkpoint(path: str | os.PathLike) -> dict:
@@ -53,6 +54,44 @@ def load_checkpoint(path: str | os.PathLike) -> dict:
 def without_counters(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     """Leave out BatchNorm's counts of batches, which are no weights."""
     return {k: v for k, v in state_dict.items() if not k.endswith('num_batches_tracked')}
+
+
+def check_fit(
+    weights: Mapping[str, Tensor], model: nn.Module, source: str, allow_more: bool = False
+) -> None:
+    """Refuse weights of another network; loading them leniently would leave parts of it random.
+
+    Args:
+        weights: A state dictionary.
+        model: The network they are for; a wrapper around it is looked through.
+        source: Where they come from, for messages.
+        allow_more: Whether there may be tensors that the model has no place for.
+
+    Raises:
+        ValueError: Tensors are missing, of another shape or too many; it names the first of them.
+    """
+    while hasattr(model, 'module'):  # wrapped for several processes or for augmentation
+        model = model.module
+    wanted = model.state_dict()
+    wrong = [
+        key
+        for key, tensor in without_counters(wanted).items()
+        if key not in weights or weights[key].shape != tensor.shape
+    ]
+    more = [] if allow_more else [key for key in weights if key not in wanted]
+    if wrong or more:
+        found = {
+            'that are not in it or have another shape': wrong,
+            'that the model has no place for': more,
+        }
+        raise ValueError(
+            f'{source} is of another model than the config: '
+            + '; '.join(
+                f'{len(keys)} tensors {what}, such as {", ".join(keys[:3])}'
+                for what, keys in found.items()
+                if keys
+            )
+        )
 
 
 def latest_checkpoint(work_dir: str | os.PathLike) -> Path | None:

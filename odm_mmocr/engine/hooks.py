@@ -7,7 +7,12 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmocr.registry import HOOKS
 
-from odm_mmocr.checkpoints import architecture_name, export_backbone, save_whole_files
+from odm_mmocr.checkpoints import (
+    architecture_name,
+    extract_backbone,
+    save_checkpoint,
+    save_whole_files,
+)
 from odm_mmocr.checkpoints.saving import written_whole
 
 
@@ -81,8 +86,9 @@ class BackboneExportHook(Hook):
         """Export from the checkpoint that is about to be written."""
         if not is_main_process():
             return
-        name = self.filename or f'backbone_{architecture_name(checkpoint)}.pth'
-        export_backbone(checkpoint, os.path.join(runner.work_dir, name))
+        backbone = extract_backbone(checkpoint)
+        name = self.filename or f'backbone_{architecture_name(backbone)}.pth'
+        save_checkpoint(backbone, os.path.join(runner.work_dir, name))
 
 
 @HOOKS.register_module()

@@ -29,13 +29,30 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             self.seek(self._iter)
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
-            self.run_iter(next(self.dataloader_iterator))
+            self.run_iter(self.next_batch())
             self._decide_current_val_interval()
             if self.must_validate():
                 self.runner.val_loop.run()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
+
+    def next_batch(self):
+        """Take a batch from the loader.
+
+        Raises:
+            RuntimeError: A worker is gone; PyTorch says so itself, unless the worker goes just when
+                it hands a batch over.
+        """
+        try:
+            return next(self.dataloader_iterator)
+        except (OSError, EOFError) as error:
+            if not self.dataloader.num_workers or 'DataLoader worker' in str(error):
+                raise  # from the data set itself
+            raise RuntimeError(
+                'a DataLoader worker was killed or exited while it handed over a batch; mostly it '
+                'is the system that kills one, for want of memory'
+            ) from error
 
     def must_validate(self) -> bool:
         """Whether validation is due after the iteration just done."""

@@ -171,7 +171,7 @@ class ODM(BaseModel):
     def score_places(
         self, outputs: dict, data_samples: list[ODMDataSample], size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """Score all words of the batch at the places of the prompted instances.
+        """Score all words of the batch's prompts at the places where they stand.
 
         Args:
             outputs: Those of mode ``tensor``.

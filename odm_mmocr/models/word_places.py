@@ -32,13 +32,16 @@ class WordPlaces(NamedTuple):
 
 
 def collect_places(data_samples: Sequence[ODMDataSample]) -> WordPlaces:
-    """Find the prompted instances of a batch, and the words of all its prompts.
+    """Find where words of a batch's prompts stand, and the words of all its prompts.
+
+    An instance that its own sample's prompt leaves out is a place too, if another sample's prompt
+    has its word.
 
     Args:
         data_samples: B samples with ``prompt`` and ``gt_instances``.
 
     Returns:
-        Places of the instances that are prompted, and the M different words of all prompts.
+        Places of the instances, and the M different words of all prompts.
     """
     first = {}  # the word's first place among the prompts
     for sample_index, sample in enumerate(data_samples):
@@ -48,13 +51,10 @@ def collect_places(data_samples: Sequence[ODMDataSample]) -> WordPlaces:
     places = [
         [
             (points, numbers[text])
-            for polygon, text, prompted in zip(
-                sample.gt_instances.polygons,
-                sample.gt_instances.texts,
-                sample.gt_instances.prompted.tolist(),
-                strict=True,
+            for polygon, text in zip(
+                sample.gt_instances.polygons, sample.gt_instances.texts, strict=True
             )
-            if prompted and text in numbers and (points := middle_points(polygon)) is not None
+            if text in numbers and (points := middle_points(polygon)) is not None
         ]
         for sample in data_samples
     ]

@@ -71,15 +71,22 @@ class Geometry:
 
 
 def draw_geometry(
-    extent: tuple[float, float], curved: bool, max_rotation: float, rng: np.random.Generator
+    extent: tuple[float, float],
+    curved: bool,
+    max_rotation: float,
+    rng: np.random.Generator,
+    vertical: float = 0.04,
+    perspective: float = 1.0,
 ) -> Geometry:
     """Draw a geometry for a group.
 
     Args:
         extent: flat width and height of the group.
         curved: whether to bend it.
-        max_rotation: degrees; most groups turn much less, and few by a quarter turn.
+        max_rotation: degrees; most groups turn much less.
         rng: source of randomness.
+        vertical: share (0 to 1) of groups that are turned by a quarter besides.
+        perspective: strength (0 to 1) of perspective and slant.
     """
     width, height = extent
     turn, wave = 0.0, (0.0, 0.0)
@@ -92,16 +99,17 @@ def draw_geometry(
         wave = (min(rng.uniform(0.25, 0.9) * height, 0.12 * width / periods), periods)
     spread = np.deg2rad(max_rotation)
     angle = np.clip(rng.normal(0, spread / 3), -spread, spread)
-    if max_rotation > 0 and rng.random() < 0.04:
+    if rng.random() < vertical:
         angle += rng.choice((-1, 1)) * np.pi / 2
     yaw, pitch = rng.normal(0, (0.11, 0.05))
+    shear = rng.normal(0, 0.08)
     return Geometry(
         turn=float(turn),
         wave=wave,
         angle=float(angle),
-        yaw=float(np.clip(yaw, -0.28, 0.28)),
-        pitch=float(np.clip(pitch, -0.15, 0.15)),
-        shear=float(np.clip(rng.normal(0, 0.08), -0.25, 0.25)),
+        yaw=float(perspective * np.clip(yaw, -0.28, 0.28)),
+        pitch=float(perspective * np.clip(pitch, -0.15, 0.15)),
+        shear=float(perspective * np.clip(shear, -0.25, 0.25)),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from odm_mmocr.rendering.meshes import map_points, warp_strip
 from odm_mmocr.rendering.strips import Strip, render_strip
-from odm_mmocr.synthesis.appearance import draw_style, paint_group
+from odm_mmocr.synthesis.appearance import Style, draw_style, paint_group
 from odm_mmocr.synthesis.backgrounds import Backgrounds
 from odm_mmocr.synthesis.camera import photograph
 from odm_mmocr.synthesis.font_pool import FontPool
@@ -85,6 +85,10 @@ class SceneSynthesizer:
         blocks: share (0 to 1) of groups that are several lines of words, where enough are left.
         boards: share (0 to 1) of groups that stand on a sign board.
         max_rotation: degrees.
+        vertical: share (0 to 1) of groups that are turned by a quarter besides.
+        perspective: strength (0 to 1) of perspective and slant.
+        effects: share (0 to 1) of groups whose letters may have outlines, shadows, wear and the
+            like; the others are plainly painted.
         contrast: least difference of brightness between letters and what is behind, in levels.
         degradation: strength (0 to 1) of uneven lighting, blur, noise and JPEG.
         with_glyphs: whether scenes carry the exact masks of their letters (hollow ones filled).
@@ -110,6 +114,9 @@ class SceneSynthesizer:
         blocks: float = 0.3,
         boards: float = 0.3,
         max_rotation: float = 30.0,
+        vertical: float = 0.04,
+        perspective: float = 1.0,
+        effects: float = 1.0,
         contrast: float = 55.0,
         degradation: float = 1.0,
         with_glyphs: bool = False,
@@ -121,12 +128,13 @@ class SceneSynthesizer:
             least = 14.0 if shorter < SMALL_SIDE else 10.0
             text_height = (least, max(0.22 * shorter, 1.5 * least))
         self.text_height = _check_range('text_height', text_height, 4)
-        shares = {'curved': curved, 'blocks': blocks, 'boards': boards, 'degradation': degradation}
-        for name, share in shares.items():
-            if not 0 <= share <= 1:
-                raise ValueError(f'{name} is {share}, expected a share from 0 to 1')
-        self.curved, self.blocks, self.boards = curved, blocks, boards
-        self.degradation = degradation
+        self.curved = _check_share('curved', curved)
+        self.blocks = _check_share('blocks', blocks)
+        self.boards = _check_share('boards', boards)
+        self.vertical = _check_share('vertical', vertical)
+        self.perspective = _check_share('perspective', perspective)
+        self.effects = _check_share('effects', effects)
+        self.degradation = _check_share('degradation', degradation)
         self.max_rotation = max_rotation
         self.contrast = contrast
         self.with_glyphs = with_glyphs
@@ -148,7 +156,10 @@ class SceneSynthesizer:
         shape = scene.image.shape[:2]
         for group in groups:
             glyphs = [warp_strip(word.strip.mask, word.polygon, shape) for word in group.words]
-            paint_group(scene.image, group, glyphs, draw_style(rng), self.contrast, rng)
+            style = draw_style(rng)
+            if self.effects < 1 and rng.random() >= self.effects:
+                style = Style()
+            paint_group(scene.image, group, glyphs, style, self.contrast, rng)
             for word, glyph in zip(group.words, glyphs):
                 strip = word.strip
                 scene.texts.append(strip.text)
@@ -199,8 +210,8 @@ class SceneSynthesizer:
             # The later the attempt, the plainer and smaller.
             calm = attempt >= ATTEMPTS - 2
             bend = not calm and len(lines) == 1 and rng.random() < self.curved
-            rotation = 0.0 if calm else self.max_rotation
-            geometry = draw_geometry(extent, bend, rotation, rng)
+            rotation, vertical = (0.0, 0.0) if calm else (self.max_rotation, self.vertical)
+            geometry = draw_geometry(extent, bend, rotation, rng, vertical, self.perspective)
             if attempt == ATTEMPTS - 1:
                 geometry, plate = Geometry(), None
             board = plate if abs(geometry.turn) < MAX_BOARD_TURN else None
@@ -245,6 +256,12 @@ def _check_size(size: Sequence[int]) -> tuple[int, int]:
     if min(width, height) < 64:
         raise ValueError(f'size is {tuple(size)}, expected (width, height) of at least 64 pixels')
     return width, height
+
+
+def _check_share(name: str, share: float) -> float:
+    if not 0 <= share <= 1:
+        raise ValueError(f'{name} is {share}, expected a share from 0 to 1')
+    return share
 
 
 def _check_range(name: str, limits: Sequence[float], least: float) -> tuple[float, float]:

@@ -51,5 +51,5 @@ def test_figures_are_those_of_the_predictions(cfg, model):
 def test_a_checkpoint_of_another_network_is_named(cfg, tmp_path):
     path = tmp_path / 'other.pth'
     torch.save(dict(state_dict={'backbone.weight': torch.zeros(1)}), path)
-    with pytest.raises(ValueError, match=r'other\.pth does not fit.*backbone\.weight'):
+    with pytest.raises(ValueError, match=r'other\.pth is of another model.*backbone\.weight'):
         build_model(cfg, path)

@@ -3,8 +3,9 @@ import os
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from torch import nn
 
-from odm_mmocr.checkpoints import latest_checkpoint, load_checkpoint
+from odm_mmocr.checkpoints import check_fit, latest_checkpoint, load_checkpoint
 
 
 class Payload:
@@ -68,3 +69,20 @@ def test_latest_checkpoint(tmp_path):
     (tmp_path / 'last_checkpoint').write_text('/elsewhere/iter_3.pth')
     with pytest.raises(FileNotFoundError, match=r'iter_3\.pth, which is gone.*iter_2\.pth'):
         latest_checkpoint(tmp_path)
+
+
+def test_weights_of_another_model_are_refused():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    weights = {k: v for k, v in model.state_dict().items() if 'num_batches' not in k}
+    check_fit(weights, model, 'iter_1.pth')
+    wrapped = nn.Module()
+    wrapped.module = model
+    check_fit(weights, wrapped, 'iter_1.pth')
+    larger = dict(weights, more=torch.ones(1))
+    check_fit(larger, model, 'iter_1.pth', allow_more=True)
+    with pytest.raises(ValueError, match=r'iter_1\.pth.*: 1 tensors that the model.*such as more$'):
+        check_fit(larger, model, 'iter_1.pth')
+    wrong = dict(weights, **{'1.bias': torch.ones(5)})
+    del wrong['0.weight']
+    with pytest.raises(ValueError, match=r'iter_1\.pth.*: 2 tensors that are.*0\.weight, 1\.bias$'):
+        check_fit(wrong, model, 'iter_1.pth', allow_more=True)

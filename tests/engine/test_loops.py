@@ -22,3 +22,23 @@ def test_a_sampler_that_cannot_seek_is_named(make_runner, tmp_path):
     runner._train_dataloader['sampler'] = dict(type='InfiniteSampler')
     with pytest.raises(TypeError, match='InfiniteSampler cannot seek'):
         runner.train()
+
+
+@pytest.mark.parametrize(
+    ('workers', 'error', 'expected', 'message'),
+    [
+        (2, ConnectionResetError('gone'), RuntimeError, 'DataLoader worker was killed'),
+        (2, EOFError(), RuntimeError, 'DataLoader worker was killed'),
+        (2, OSError('Caught OSError in DataLoader worker process 0.'), OSError, 'process 0'),
+        (0, FileNotFoundError('a.jpg'), FileNotFoundError, 'a.jpg'),
+    ],
+)
+def test_a_worker_that_goes_while_it_hands_over(make_runner, workers, error, expected, message):
+    def broken():
+        raise error
+        yield
+
+    runner = make_runner(3, workers)
+    runner.train_loop.dataloader_iterator = broken()
+    with pytest.raises(expected, match=message):
+        runner.train()

@@ -32,12 +32,12 @@ def test_places_and_words_of_a_batch():
         [
             sample(['stop', 'noise'], ['stop', 'exit', 'stop'], [True, False, True]),
             sample(['bank', 'stop'], ['bank'], [True]),
-            sample([], ['exit'], [False]),
+            sample([], ['exit', 'bank'], [False, False]),
         ]
     )
     words = [('stop', 0, 0), ('noise', 0, 1), ('bank', 1, 0)]
     assert list(zip(places.samples.tolist(), places.slots.tolist())) == [w[1:] for w in words]
-    assert places.target.tolist() == [[0, 0], [2, -1], [-1, -1]]
+    assert places.target.tolist() == [[0, 0], [2, -1], [2, -1]]
     assert places.points.isfinite().all(-1).all(-1).tolist() == (places.target >= 0).tolist()
 
 
