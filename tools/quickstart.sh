@@ -17,6 +17,9 @@ PYTHON=$VENV/bin/python
 PRETRAIN=$ROOT/configs/odm_pretrain_quickstart.py
 DETECTOR=$ROOT/configs/textdet/dbnet/dbnet_resnet18_odm_quickstart.py
 
+# Keep the memory of one step for the next: glibc hands it back, and has it again page by page.
+export MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_MMAP_THRESHOLD_=1000000000
+
 TIMES=
 step() { # step TITLE: note how long the last one took, announce the next
   if [ -n "${TITLE:-}" ]; then TIMES+=$(printf '\n  %4d s  %s' $((SECONDS - BEGAN)) "$TITLE"); fi

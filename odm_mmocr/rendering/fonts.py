@@ -172,7 +172,8 @@ def load_fonts(spec: FontSpec = None) -> FontChain:
     """Loads a chain of fonts and checks them.
 
     Args:
-        spec: Path of a font file, a :class:`Font`, a sequence of these in order of preference, or
+        spec: Path of a font file (the name alone of one that comes with matplotlib, such as
+            ``'DejaVuSerif.ttf'``), a :class:`Font`, a sequence of these in order of preference, or
             a :class:`FontChain`, which is returned as it is. Face ``i`` of a collection is written
             ``'path.ttc#i'``. None is DejaVu Sans as it comes with matplotlib.
 
@@ -199,21 +200,44 @@ def load_fonts(spec: FontSpec = None) -> FontChain:
 
 
 @lru_cache(maxsize=1)
+def bundled_font_folder() -> Path | None:
+    """Folder of the fonts that come with matplotlib, which is not imported; None without it."""
+    matplotlib = find_spec('matplotlib')
+    if matplotlib is None or matplotlib.origin is None:
+        return None
+    return Path(matplotlib.origin).parent / 'mpl-data' / 'fonts' / 'ttf'
+
+
+def find_font(path: str | os.PathLike) -> str:
+    """Find a font file by its bare name, such as ``DejaVuSans-Bold.ttf``, among the bundled ones.
+
+    Args:
+        path: Path, or name of a file that comes with matplotlib.
+
+    Returns:
+        Path of the bundled file; what was given where that exists or there is no such file.
+    """
+    given, folder = os.fspath(path), bundled_font_folder()
+    if folder is not None and os.path.basename(given) == given and not os.path.exists(given):
+        bundled = folder / given
+        if bundled.is_file():
+            return str(bundled)
+    return given
+
+
 def default_font_path() -> str:
-    """Path of the DejaVu Sans that comes with matplotlib, which is not imported.
+    """Path of the DejaVu Sans that comes with matplotlib.
 
     Raises:
         FileNotFoundError: matplotlib is not installed or has lost its fonts.
     """
-    matplotlib = find_spec('matplotlib')
-    if matplotlib is not None and matplotlib.origin is not None:
-        path = Path(matplotlib.origin).parent / 'mpl-data' / 'fonts' / 'ttf' / 'DejaVuSans.ttf'
-        if path.is_file():
-            return str(path)
-    raise FileNotFoundError(
-        'DejaVuSans.ttf, the default font, comes with matplotlib, which has not been found: '
-        'run "pip install matplotlib" or give the path of a font file'
-    )
+    folder = bundled_font_folder()
+    if folder is None or not (folder / 'DejaVuSans.ttf').is_file():
+        raise FileNotFoundError(
+            'DejaVuSans.ttf, the default font, comes with matplotlib, which has not been found: '
+            'run "pip install matplotlib" or give the path of a font file'
+        )
+    return str(folder / 'DejaVuSans.ttf')
 
 
 @lru_cache(maxsize=1)
@@ -225,10 +249,10 @@ def shaping_available() -> bool:
 def _load_font(item: str | os.PathLike | Font) -> Font:
     if isinstance(item, Font):
         return item
-    path, index = os.fspath(item), 0
+    path, index = find_font(item), 0
     stem, separator, suffix = path.rpartition('#')
     if separator and suffix.isdecimal() and not os.path.exists(path):
-        path, index = stem, int(suffix)
+        path, index = find_font(stem), int(suffix)
     return Font(path, index)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from fontTools import agl
 from fontTools.ttLib import TTFont
 
-from odm_mmocr.rendering.fonts import Font, FontChain
+from odm_mmocr.rendering.fonts import Font, FontChain, find_font
 
 FONT_SUFFIXES = ('.ttf', '.otf', '.ttc', '.otc')
 # What a font must draw to be taken from the system unasked: symbol fonts lack some of it.
@@ -28,8 +28,9 @@ class FontPool:
     """Fonts from which each word gets one that covers it.
 
     Args:
-        fonts: folder (searched with its sub-folders), path of a font file, sequence of paths and
-            folders, or None for :func:`installed_fonts`.
+        fonts: folder (searched with its sub-folders), path of a font file (the name alone of one
+            that comes with matplotlib), sequence of paths and folders, or None for
+            :func:`installed_fonts`.
 
     Attributes:
         chains: one :class:`~odm_mmocr.rendering.fonts.FontChain` a font.
@@ -52,7 +53,7 @@ class FontPool:
             given = [fonts] if isinstance(fonts, (str, os.PathLike)) else list(fonts)
             if not given:
                 raise ValueError('the list of fonts is empty; give font files, a folder, or None')
-            paths = [path for item in given for path in _expand(Path(item))]
+            paths = [path for item in given for path in _expand(Path(find_font(item)))]
         fonts = [Font(str(path)) for path in paths]
         self.chains = [FontChain((font,)) for font in fonts]
         self.mixture = FontChain(tuple(fonts))

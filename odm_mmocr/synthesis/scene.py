@@ -69,7 +69,8 @@ class SceneSynthesizer:
     Args:
         size: (width, height) of the images in pixels, each at least 64.
         words: text file with one word a line, sequence of words, or None for the built-in list.
-        fonts: folder, font file, sequence of these, or None for those installed.
+        fonts: folder, font file (the name alone of one that comes with matplotlib), sequence of
+            these, or None for those installed.
         backgrounds: folder of photographs without text, or None for textures and the photographs
             of scikit-image.
         words_per_image: least and largest number of words. Where there is no room fewer are set,

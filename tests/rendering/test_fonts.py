@@ -1,4 +1,5 @@
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,17 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib.tables.TupleVariation import TupleVariation
 
-from odm_mmocr.rendering.fonts import Font, FontChain, default_font_path, load_fonts
+from odm_mmocr.rendering.fonts import Font, FontChain, default_font_path, find_font, load_fonts
+
+
+def test_a_bundled_font_by_its_name(tmp_path, monkeypatch):
+    (font,) = load_fonts('DejaVuSans-Bold.ttf')
+    assert Path(font.path).parent == Path(default_font_path()).parent
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(default_font_path(), 'DejaVuSans-Bold.ttf')  # a file that is there comes first
+    assert find_font('DejaVuSans-Bold.ttf') == 'DejaVuSans-Bold.ttf'
+    with pytest.raises(FileNotFoundError, match='DejaVuNone'):
+        load_fonts('DejaVuNone.ttf')
 
 
 def test_default_is_dejavu_sans():

@@ -4,9 +4,9 @@ custom_imports = dict(imports=['odm_mmocr'], allow_failed_imports=False)
 
 scene = dict(
     type='SynthesizedSceneText',
-    size=(192, 192),
-    words_per_image=(2, 4),
-    text_height=(20, 40),
+    size=(160, 160),
+    words_per_image=(1, 3),
+    text_height=(18, 36),
     degradation=0.6,
     texture_share=1.0,
 )
@@ -21,7 +21,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     load_image,
-    dict(type='Resize', scale=(192, 192), keep_ratio=True),
+    dict(type='Resize', scale=(160, 160), keep_ratio=True),
     load_annotations,
     dict(
         type='PackTextDetInputs',
@@ -31,9 +31,7 @@ test_pipeline = [
 train_dataloader = dict(
     _delete_=True,
     batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    prefetch_factor=8,
+    num_workers=0,
     sampler=dict(type='SeededInfiniteSampler', shuffle=False),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
@@ -49,7 +47,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     _delete_=True,
     batch_size=8,
-    num_workers=1,
+    num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
