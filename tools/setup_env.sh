@@ -299,7 +299,8 @@ build_wheel() { # build_wheel KEY cpu|cuda ARCHITECTURES
   run "mmcv wheel ($2)" env "${settings[@]}" "$VENV/bin/python" -m pip wheel -v --no-cache-dir --no-deps --no-build-isolation \
     -w "$TEMPORARY/wheel" "$TEMPORARY"/mmcv-*.tar.gz || return 1
   # Without torch in sight, or with a device it does not know, mmcv leaves the operators out silently.
-  "$VENV/bin/python" -m zipfile -l "$TEMPORARY"/wheel/mmcv-*.whl 2>>"$LOG" | grep -q 'mmcv/_ext\.' || {
+  # (grep reads to the end: one that stops at the first line breaks the pipe.)
+  "$VENV/bin/python" -m zipfile -l "$TEMPORARY"/wheel/mmcv-*.whl 2>>"$LOG" | grep 'mmcv/_ext\.' >/dev/null || {
     say 'mmcv left its operators out of the wheel' >>"$LOG"
     return 1
   }

@@ -36,8 +36,7 @@ def build_model(
             names the first keys that differ.
     """
     init_default_scope(cfg.get('default_scope', 'mmocr'))
-    if cfg.model.get('type') != 'ODM':
-        raise ValueError(f'{cfg.filename}: the model is {cfg.model.get("type")}, expected ODM')
+    _check_is_odm(cfg)
     torch.manual_seed(cfg.get('randomness', {}).get('seed') or 0)
     model = MODELS.build(cfg.model)
     if checkpoint is None:
@@ -59,7 +58,11 @@ def validation_samples(cfg: Config, count: int) -> list[dict]:
 
     Returns:
         Dicts of ``inputs`` and ``data_samples``, as the pipeline packs them.
+
+    Raises:
+        ValueError: The config's model is no ODM.
     """
+    _check_is_odm(cfg)
     init_default_scope(cfg.get('default_scope', 'mmocr'))
     dataset = DATASETS.build(cfg.val_dataloader.dataset)
     return [dataset[index] for index in range(min(count, len(dataset)))]
@@ -107,3 +110,9 @@ def predict_samples(model: ODM, samples: Sequence[dict], batch_size: int = 8) ->
         predicted = model.val_step(batch)
         maps += [s.pred_destylized.probability[0].cpu().numpy() for s in predicted]
     return maps
+
+
+def _check_is_odm(cfg: Config) -> None:
+    found = cfg.get('model', {}).get('type')
+    if found != 'ODM':
+        raise ValueError(f'{cfg.filename}: the model is {found}, expected ODM')
