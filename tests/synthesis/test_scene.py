@@ -169,6 +169,35 @@ def test_some_words_are_small_and_some_large():
     assert (found > 40).mean() > 0.1
 
 
+def test_settings_of_hardness_can_be_switched_off():
+    plain = dict(vertical=0.0, perspective=0.0, max_rotation=0.0, curved=0.0)
+    for scene in make(10, words=DEMO_WORDS, **plain):
+        for polygon in scene.polygons:
+            edges = np.roll(polygon, -1, 0) - polygon
+            assert np.abs(edges[0::2, 1]).max() < 1e-3  # level
+            assert np.abs(edges[1::2, 0]).max() < 1e-3  # upright
+    settings = dict(plain, vertical=1.0, words=['museum'], words_per_image=(1, 1))
+    turned = make(10, size=(512, 512), **settings)
+    extents = np.array([np.ptp(scene.polygons[0], 0) for scene in turned])
+    assert (extents[:, 1] > 2 * extents[:, 0]).all()
+
+
+def test_letters_without_effects_are_of_one_colour():
+    settings = dict(boards=0.0, degradation=0.0, with_glyphs=True, text_height=(30, 60))
+
+    def most_colours(effects):
+        found = []
+        for scene in make(8, words=DEMO_WORDS, effects=effects, **settings):
+            for mask, (x, y) in scene.glyphs:
+                patch = scene.image[y : y + mask.shape[0], x : x + mask.shape[1]]
+                inside = cv2.erode(mask, np.ones((3, 3), np.uint8)) == 255
+                found.append(len(np.unique(patch[inside], axis=0)))
+        return max(found)
+
+    assert most_colours(0.0) == 1
+    assert most_colours(1.0) > 20
+
+
 def test_glyph_masks_cost_nothing_unless_asked_for(scenes):
     with_masks = make(2, size=(320, 256), words_per_image=(6, 6), degradation=0)
     for scene, reference in zip(with_masks, scenes):
@@ -206,6 +235,9 @@ def test_a_pickled_synthesizer_makes_the_same_scenes(shared_data):
         (dict(text_height=(2, 30)), ValueError, 'text_height'),
         (dict(curved=1.5), ValueError, 'curved is 1.5'),
         (dict(degradation=-1), ValueError, 'degradation'),
+        (dict(vertical=2), ValueError, 'vertical'),
+        (dict(perspective=1.1), ValueError, 'perspective'),
+        (dict(effects=-0.1), ValueError, 'effects'),
         (dict(texture_share=3), ValueError, 'texture_share'),
     ],
 )
