@@ -73,6 +73,8 @@ val_dataloader = dict(
     ),
 )
 val_evaluator = [dict(type='DestylizationMetric'), dict(type='PromptControlMetric')]
+test_dataloader = val_dataloader
+test_evaluator = val_evaluator
 optim_wrapper = dict(
     type='AutoAmpOptimWrapper',
     cpu_bfloat16=True,
@@ -82,6 +84,7 @@ optim_wrapper = dict(
 )
 train_cfg = dict(type='ResumableIterTrainLoop', max_iters=1700, val_interval=1700)
 val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, end=50, by_epoch=False),
     dict(type='CosineAnnealingLR', begin=50, eta_min_ratio=0.02, by_epoch=False),

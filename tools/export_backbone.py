@@ -1,6 +1,7 @@
 """Write the backbone of an ODM checkpoint into a file that detectors start from.
 
-python tools/export_backbone.py work_dirs/odm_pretrain/iter_10000.pth --recalibrate 100
+python tools/export_backbone.py work_dirs/odm_pretrain/iter_10000.pth
+python tools/export_backbone.py CHECKPOINT --config odm_pretrain.py --recalibrate 100
 """
 
 import argparse
@@ -9,18 +10,23 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.utils import import_modules_from_strings
 
 from odm_mmocr.checkpoints import (
     architecture_name,
+    check_fit,
     extract_backbone,
     load_checkpoint,
     load_config,
-    read_config_text,
     recalibrate_backbone,
     save_checkpoint,
     without_counters,
 )
+from odm_mmocr.checkpoints.architecture import (
+    build_layout,
+    describe_architecture,
+    effective_normalization,
+)
+from odm_mmocr.checkpoints.export import DEFAULT_PREPROCESSOR
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -39,10 +45,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         type=int,
         default=0,
         metavar='N',
-        help='measure the statistics of BatchNorm anew over N training batches',
+        help='measure the statistics of BatchNorm anew over N training batches of --config',
     )
     parser.add_argument(
-        '--config', help='config for data and model, instead of the one in the checkpoint'
+        '--config',
+        help='config with the data for --recalibrate, and with the model where the checkpoint '
+        'carries no config (the one in a checkpoint is read, never executed)',
     )
     parser.add_argument(
         '--no-ema', action='store_true', help='take the raw weights, not the averaged ones'
@@ -52,20 +60,38 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.recalibrate < 0:
         parser.error(f'--recalibrate {args.recalibrate}: a number of batches is needed')
+    if args.recalibrate and not args.config:
+        parser.error('--recalibrate: give the data with --config, such as the pre-training config')
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         parser.error(f'--device {args.device}: no CUDA here, take cpu')
     return args
 
 
+def compare(backbone: dict, cfg: Config, args: argparse.Namespace) -> None:
+    """Refuse a config of another network or normalisation than the checkpoint's."""
+    model = cfg.get('model', {})
+    for given in (model.get('image_encoder', {}).get('backbone'), model.get('backbone')):
+        if given:
+            layout = build_layout(describe_architecture(given))
+            check_fit(backbone['state_dict'], layout, f'the backbone of {args.checkpoint}')
+    recorded = backbone['meta']['normalization']
+    used = effective_normalization(model.get('data_preprocessor') or DEFAULT_PREPROCESSOR)
+    if used != recorded:
+        raise ValueError(
+            f'{args.config} normalises images with {used}, the checkpoint with {recorded}'
+        )
+
+
 def export(args: argparse.Namespace) -> None:
     checkpoint = load_checkpoint(args.checkpoint)
-    if args.config:
-        text = load_config(args.config).pretty_text
-        checkpoint['meta'] = dict(checkpoint.get('meta') or {}, cfg=text)
+    meta = checkpoint.get('meta') or {}
+    cfg = load_config(args.config) if args.config else None
+    if cfg is not None and 'cfg' not in meta:
+        checkpoint['meta'] = dict(meta, cfg=cfg.pretty_text)
     backbone = extract_backbone(checkpoint, prefer_ema=not args.no_ema, source=str(args.checkpoint))
+    if cfg is not None:
+        compare(backbone, cfg, args)
     if args.recalibrate:
-        cfg = Config(read_config_text(checkpoint['meta']['cfg']))
-        import_modules_from_strings(**cfg.get('custom_imports', dict(imports=[])))
         backbone = recalibrate_backbone(backbone, cfg, args.recalibrate, args.device)
     name = architecture_name(backbone)
     out = args.out or args.checkpoint.parent / f'backbone_{name}.pth'

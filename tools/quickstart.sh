@@ -13,6 +13,11 @@ case $VENV in /*) ;; *) VENV=$PWD/$VENV ;; esac
 RESULTS=${1:-$ROOT/work_dirs/quickstart}
 mkdir -p "$RESULTS"
 RESULTS=$(cd -- "$RESULTS" && pwd)
+if [ -n "$(ls -A "$RESULTS")" ] && [ ! -e "$RESULTS/.odm_quickstart" ]; then
+  echo "quickstart.sh: $RESULTS holds other things; name a new folder for the results" >&2
+  exit 1
+fi
+touch "$RESULTS/.odm_quickstart"
 PYTHON=$VENV/bin/python
 PRETRAIN=$ROOT/configs/odm_pretrain_quickstart.py
 DETECTOR=$ROOT/configs/textdet/dbnet/dbnet_resnet18_odm_quickstart.py
@@ -53,7 +58,7 @@ logged predictions.log '^(before|after):.*|.* drawn to .*' \
 
 step 'export of the backbone'
 logged export.log '.*tensors.*' "$PYTHON" "$ROOT/tools/export_backbone.py" "$CHECKPOINT" \
-  --recalibrate 20 --out backbone_resnet18.pth
+  --config "$PRETRAIN" --recalibrate 20 --out backbone_resnet18.pth
 
 step 'DBNet from its stock MMOCR config, started from that backbone'
 logged dbnet.log '.*tensors loaded.*|Iter\(.*' "$PYTHON" "$ROOT/tools/train.py" "$DETECTOR" \

@@ -53,6 +53,8 @@ def prepare(args: argparse.Namespace) -> Config:
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(cfg.filename).stem}'
     if args.launcher != 'none' and not torch.cuda.is_available():
         raise ValueError(f'--launcher {args.launcher} needs CUDA')
+    if 'test_dataloader' not in cfg or 'test_evaluator' not in cfg:
+        raise ValueError(f'{args.config} has no test_dataloader and test_evaluator')
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
         visualize(cfg, args)

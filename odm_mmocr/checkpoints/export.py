@@ -8,9 +8,14 @@ from torch import Tensor
 
 from odm_mmocr.version import __version__
 
-from .architecture import describe_architecture, effective_normalization, name_architecture
+from .architecture import (
+    build_layout,
+    describe_architecture,
+    effective_normalization,
+    name_architecture,
+)
 from .configs import read_config_text
-from .loading import load_checkpoint
+from .loading import check_fit, load_checkpoint
 from .saving import save_checkpoint
 
 PREFIX = 'image_encoder.backbone.'
@@ -44,8 +49,8 @@ def export_backbone(
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: It is not an ODM checkpoint, cannot be read, has weights that are not finite,
-            or says nothing of architecture or normalisation.
+        ValueError: It is not an ODM checkpoint, cannot be read, has weights that are not finite
+            or do not fit its architecture, or says nothing of architecture or normalisation.
     """
     backbone = extract_backbone(checkpoint, prefer_ema, architecture, normalization)
     save_checkpoint(backbone, out)
@@ -73,11 +78,13 @@ def extract_backbone(
         architecture = architecture or model['image_encoder']['backbone']
         normalization = normalization or model.get('data_preprocessor') or DEFAULT_PREPROCESSOR
     iteration = meta.get('iter')
+    architecture = describe_architecture(architecture)
+    _check_layout(state_dict, architecture, source)
     return dict(
         state_dict=state_dict,
         meta=dict(
             odm_mmocr=__version__,
-            architecture=describe_architecture(architecture),
+            architecture=architecture,
             normalization=effective_normalization(normalization),
             iteration=None if iteration is None else int(iteration),
             weights='averaged' if averaged and prefer_ema else 'raw',
@@ -116,6 +123,14 @@ def _bare(weights: Mapping, source: str, checkpoint: Mapping) -> dict[str, Tenso
                 'diverged, take an earlier checkpoint'
             )
     return tensors
+
+
+def _check_layout(state_dict: Mapping[str, Tensor], architecture: dict, source: str) -> None:
+    try:
+        layout = build_layout(architecture)
+    except ValueError:
+        return  # of a package that is not imported here; the detector that takes it compares
+    check_fit(state_dict, layout, f'the backbone of {source}')
 
 
 def _found(weights: Mapping, checkpoint: Mapping) -> str:

@@ -16,6 +16,29 @@ from odm_mmocr.checkpoints import (
 from odm_mmocr.checkpoints.saving import written_whole
 
 
+class DeferredRemoval:
+    """A file backend that only notes what it is asked to remove.
+
+    Args:
+        backend: Does everything else.
+    """
+
+    def __init__(self, backend):
+        self._backend = backend
+        self.outdated = []
+
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
+
+    def remove(self, path) -> None:
+        """Note a file."""
+        self.outdated.append((self._backend.remove, path))
+
+    def rmtree(self, path) -> None:
+        """Note a folder."""
+        self.outdated.append((self._backend.rmtree, path))
+
+
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
     """MMEngine's checkpoint hook, except that nothing is ever lost or half written.
@@ -57,6 +80,18 @@ class AtomicCheckpointHook(CheckpointHook):
             path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
+
+    def _save_best_checkpoint(self, runner, metrics) -> None:
+        # MMEngine removes the former best one first; here that waits until the new one is written.
+        backend = self.file_backend
+        self.file_backend = DeferredRemoval(backend)
+        try:
+            super()._save_best_checkpoint(runner, metrics)
+            outdated = self.file_backend.outdated
+        finally:
+            self.file_backend = backend
+        for remove, path in outdated:
+            remove(path)
 
     def _choose_outdated(self, runner, step) -> list:
         """Take ``step`` into the list of kept checkpoints; return those that fall out of it."""

@@ -19,6 +19,7 @@ class InkMetric(BaseMetric):
     """
 
     default_prefix = 'odm'
+    needs_dropped = False
 
     def __init__(
         self, threshold: float = 0.5, collect_device: str = 'cpu', prefix: str | None = None
@@ -38,6 +39,11 @@ class InkMetric(BaseMetric):
                 for name in ('label', 'dropped')
                 if name in label
             }
+            if self.needs_dropped and 'dropped' not in maps:
+                raise ValueError(
+                    f'{type(self).__name__} needs the ink of words that are not prompted: '
+                    'RenderDestylizedLabel(with_dropped=True) in the pipeline'
+                )
             drawn = (probability >= self.threshold) & valid
             self.results.append(
                 {name: int(count) for name, count in self.count(drawn, **maps).items()}
@@ -88,6 +94,8 @@ class PromptControlMetric(InkMetric):
     Pixels are pooled over the whole set; where prompted and dropped ink overlap, the pixel
     counts as prompted.
     """
+
+    needs_dropped = True
 
     def count(self, drawn, label, dropped) -> dict:
         """Count the ink of prompted and dropped words, and how much of it is drawn."""

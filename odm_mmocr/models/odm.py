@@ -78,7 +78,9 @@ class ODM(BaseModel):
         self.loss_word = MODELS.build(loss_word) if loss_word else None
         if self.loss_word is not None and not self.text_controller.match:
             raise ValueError('loss_word needs text_controller.match=True')
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        # A parameter without a gradient would stop training with several processes.
+        trained = self.loss_contrastive is not None
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)), requires_grad=trained)
         if channels_last:
             self.to(memory_format=torch.channels_last)
 
@@ -184,9 +186,9 @@ class ODM(BaseModel):
         tokens = outputs['image_tokens']
         places = collect_places(data_samples)
         points, target, samples, slots = (part.to(tokens.device) for part in places)
-        features = pool_places(tokens, points, size)  # (B, N, C)
+        features, visible = pool_places(tokens, points, size)  # (B, N, C), (B, N)
         words = outputs['words'][samples, slots]  # (M, C)
-        return self.text_controller.score_words(features, words), target
+        return self.text_controller.score_words(features, words), target.where(visible, -1)
 
     def predict(self, images: Tensor, data_samples: list[ODMDataSample]) -> list[ODMDataSample]:
         """Add ``pred_destylized.probability``, float (1, h, w) without padding, to each sample."""

@@ -1,11 +1,12 @@
 """Where the prompted words stand, as points at which image tokens can be asked about them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 from odm_mmocr.rendering import split_polygon
@@ -34,8 +35,8 @@ class WordPlaces(NamedTuple):
 def collect_places(data_samples: Sequence[ODMDataSample]) -> WordPlaces:
     """Find where words of a batch's prompts stand, and the words of all its prompts.
 
-    An instance that its own sample's prompt leaves out is a place too, if another sample's prompt
-    has its word.
+    An ignored instance is no place; one that its own sample's prompt leaves out is, if another
+    sample's prompt has its word.
 
     Args:
         data_samples: B samples with ``prompt`` and ``gt_instances``.
@@ -51,9 +52,7 @@ def collect_places(data_samples: Sequence[ODMDataSample]) -> WordPlaces:
     places = [
         [
             (points, numbers[text])
-            for polygon, text in zip(
-                sample.gt_instances.polygons, sample.gt_instances.texts, strict=True
-            )
+            for polygon, text in _readable(sample.gt_instances)
             if text in numbers and (points := middle_points(polygon)) is not None
         ]
         for sample in data_samples
@@ -66,6 +65,15 @@ def collect_places(data_samples: Sequence[ODMDataSample]) -> WordPlaces:
             points[index, place], target[index, place] = along, number
     order = np.array(list(first.values()), int).reshape(-1, 2)
     return WordPlaces(*map(torch.from_numpy, (points, target, order[:, 0], order[:, 1])))
+
+
+def _readable(instances: InstanceData) -> Iterator[tuple[np.ndarray, str]]:
+    """Polygon and text of the instances that are not ignored."""
+    ignored = instances.get('ignored')
+    skip = [False] * len(instances) if ignored is None else ignored.tolist()
+    for polygon, text, skipped in zip(instances.polygons, instances.texts, skip, strict=True):
+        if not skipped:
+            yield polygon, text
 
 
 def middle_points(polygon: Sequence[float]) -> np.ndarray | None:
@@ -88,7 +96,7 @@ def middle_points(polygon: Sequence[float]) -> np.ndarray | None:
     return np.stack([np.interp(position, known, middle[:, axis]) for axis in (0, 1)], 1)
 
 
-def pool_places(tokens: Tensor, points: Tensor, size: tuple[int, int]) -> Tensor:
+def pool_places(tokens: Tensor, points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Average a map over the points of each place, without those outside the image.
 
     Args:
@@ -97,11 +105,12 @@ def pool_places(tokens: Tensor, points: Tensor, size: tuple[int, int]) -> Tensor
         size: Height and width of the image in pixels.
 
     Returns:
-        (B, N, C); zero for a place without a point inside.
+        (B, N, C), zero for a place without a point inside, and bool (B, N), False there.
     """
     grid = (2 * points + 1) / points.new_tensor([size[1], size[0]]) - 1  # from -1 to 1
     inside = (grid.abs() <= 1).all(-1)  # (B, N, P), False for what is not a number
     grid = grid.nan_to_num(0).clamp(-2, 2).to(tokens.dtype)
     values = F.grid_sample(tokens, grid, padding_mode='border', align_corners=False)
     values = (values * inside.unsqueeze(1)).sum(3)  # (B, C, N)
-    return values.transpose(1, 2) / inside.sum(2, keepdim=True).clamp(min=1)
+    values = values.transpose(1, 2) / inside.sum(2, keepdim=True).clamp(min=1)
+    return values, inside.any(2)

@@ -85,12 +85,13 @@ class SceneSynthesizer:
         curved: share (0 to 1) of single words and lines that are bent.
         blocks: share (0 to 1) of groups that are several lines of words, where enough are left.
         boards: share (0 to 1) of groups that stand on a sign board.
-        max_rotation: degrees.
+        max_rotation: degrees, 0 to 180.
         vertical: share (0 to 1) of groups that are turned by a quarter besides.
         perspective: strength (0 to 1) of perspective and slant.
         effects: share (0 to 1) of groups whose letters may have outlines, shadows, wear and the
-            like; the others are plainly painted.
-        contrast: least difference of brightness between letters and what is behind, in levels.
+            like; the others are plainly painted, with an outline only on restless ground.
+        contrast: least difference of brightness between letters and what is behind, in levels, 0
+            to 255.
         degradation: strength (0 to 1) of uneven lighting, blur, noise and JPEG.
         with_glyphs: whether scenes carry the exact masks of their letters (hollow ones filled).
 
@@ -136,8 +137,8 @@ class SceneSynthesizer:
         self.perspective = _check_share('perspective', perspective)
         self.effects = _check_share('effects', effects)
         self.degradation = _check_share('degradation', degradation)
-        self.max_rotation = max_rotation
-        self.contrast = contrast
+        self.max_rotation = _check_number('max_rotation', max_rotation, 180)
+        self.contrast = _check_number('contrast', contrast, 255)
         self.with_glyphs = with_glyphs
         self.words = WordSource(words, random_words, vary_case)
         self.fonts = FontPool(fonts)
@@ -260,9 +261,13 @@ def _check_size(size: Sequence[int]) -> tuple[int, int]:
 
 
 def _check_share(name: str, share: float) -> float:
-    if not 0 <= share <= 1:
-        raise ValueError(f'{name} is {share}, expected a share from 0 to 1')
-    return share
+    return _check_number(name, share, 1)
+
+
+def _check_number(name: str, value: float, largest: float) -> float:
+    if not 0 <= value <= largest:
+        raise ValueError(f'{name} is {value}, expected a number from 0 to {largest}')
+    return value
 
 
 def _check_range(name: str, limits: Sequence[float], least: float) -> tuple[float, float]:

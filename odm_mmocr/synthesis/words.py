@@ -79,7 +79,7 @@ class WordSource:
         self.random_share = (0.25 if built_in else 0.0) if random_share is None else random_share
         self.vary_case = built_in if vary_case is None else vary_case
         if not 0 <= self.random_share <= 1:
-            raise ValueError(f'random_share is {self.random_share}, expected a share from 0 to 1')
+            raise ValueError(f'random_words is {self.random_share}, expected a share from 0 to 1')
 
     def additions(self) -> list[str]:
         """Characters that casing and random strings can bring in beside the words themselves."""

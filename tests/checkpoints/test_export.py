@@ -103,10 +103,14 @@ def test_averaged_weights_are_what_emahook_leaves_in_state_dict():
 
 
 def test_views_and_memory_order_do_not_swell_the_file(checkpoint, tmp_path):
-    large = torch.zeros(1_000_000)
-    weights = {f'{PREFIX}conv.weight': large[:16].view(1, 1, 4, 4).expand(2, -1, -1, -1)}
-    export_backbone(dict(checkpoint, state_dict=weights), tmp_path / 'backbone.pth')
-    assert (tmp_path / 'backbone.pth').stat().st_size < 10_000
+    weights = dict(checkpoint['state_dict'])
+    plain = export_backbone(dict(checkpoint, state_dict=weights), tmp_path / 'plain.pth')
+    large, name = torch.zeros(10_000_000), f'{PREFIX}conv1.weight'
+    weights[name] = large[: weights[name].numel()].view_as(weights[name])
+    weights[f'{PREFIX}bn1.bias'] = torch.zeros(1).expand(64)
+    export_backbone(dict(checkpoint, state_dict=weights), tmp_path / 'views.pth')
+    sizes = [(tmp_path / f'{file}.pth').stat().st_size for file in ('plain', 'views')]
+    assert abs(sizes[1] - sizes[0]) < 1000 < plain['state_dict']['conv1.weight'].nbytes
 
 
 def test_normalization_of_the_config_counts(training_checkpoint):

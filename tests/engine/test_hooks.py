@@ -45,6 +45,33 @@ def test_a_full_disk_takes_no_checkpoint(make_runner, tmp_path, monkeypatch):
     assert files(run) == ['iter_8.pth']
 
 
+def test_the_best_checkpoint_stays_until_a_better_one_is_written(
+    make_runner, tmp_path, monkeypatch
+):
+    runner = make_runner(4, default_hooks=keep(1))
+    runner.train()
+    hook = next(h for h in runner.hooks if type(h).__name__ == 'AtomicCheckpointHook')
+    hook.save_best, hook.key_indicators, hook.rules = 'score', ['score'], ['greater']
+    hook.is_better_than, hook.best_ckpt_path = dict(score=lambda new, old: new > old), None
+    run = tmp_path / 'run'
+    hook._save_best_checkpoint(runner, dict(score=0.5))
+    assert files(run) == ['best_score_iter_4.pth', 'iter_4.pth']
+
+    def put(self, obj, filepath):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    runner.train_loop._iter = 5
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(WholeFileBackend, 'put', put)
+        with pytest.raises(OSError, match='No space left'):
+            hook._save_best_checkpoint(runner, dict(score=0.6))
+    assert 'best_score_iter_4.pth' in files(run)
+
+    hook.best_ckpt_path = str(run / 'best_score_iter_4.pth')
+    hook._save_best_checkpoint(runner, dict(score=0.7))
+    assert [name for name in files(run) if 'best' in name] == ['best_score_iter_5.pth']
+
+
 @pytest.mark.parametrize('workers', [0, 2])
 def test_skipped_samples_are_counted_in_any_process(make_runner, workers):
     runner = make_runner(10, workers)  # three epochs of ten samples, one of them broken

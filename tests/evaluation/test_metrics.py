@@ -66,3 +66,10 @@ def test_nothing_to_measure_is_not_a_number():
     metric = DestylizationMetric()
     metric.process([], [sample('0000', '0000', '0000')])
     assert all(value != value for value in metric.evaluate(1).values())
+
+
+def test_leak_without_a_map_of_dropped_words_is_an_error():
+    unknown = sample('1', '1', '0')
+    del unknown['gt_destylized']['dropped']
+    with pytest.raises(ValueError, match='with_dropped=True'):
+        PromptControlMetric().process([], [unknown])

@@ -41,6 +41,12 @@ def test_places_and_words_of_a_batch():
     assert places.points.isfinite().all(-1).all(-1).tolist() == (places.target >= 0).tolist()
 
 
+def test_ignored_instances_are_no_places():
+    one = sample(['stop', 'exit'], ['stop', 'exit'], [True, True])
+    one.gt_instances.ignored = torch.tensor([True, False])
+    assert collect_places([one]).target.tolist() == [[1]]
+
+
 def test_no_word_at_all():
     places = collect_places([sample([], [], [])])
     assert places.points.shape == (1, 0, 5, 2)
@@ -51,7 +57,8 @@ def test_pooling_averages_what_lies_under_the_points():
     column = torch.arange(8.0).repeat(4, 1)
     tokens = torch.stack([column, 10 - column])[None]  # (1, 2, 4, 8), a cell is 16 pixels
     points = torch.tensor([[[[40.0, 30], [60, 30]], [[40, 30], [-90, 30]], [[999, 0], [0, 999]]]])
-    pooled = pool_places(tokens, points, (64, 128))[0]
+    pooled, visible = (part[0] for part in pool_places(tokens, points, (64, 128)))
+    assert visible.tolist() == [True, True, False]
     at = [(x + 0.5) / 16 - 0.5 for x in (40, 60)]
     expected = [sum(at) / 2, at[0], 0]
     torch.testing.assert_close(pooled[:, 0], torch.tensor(expected))
@@ -71,6 +78,34 @@ def test_loss_of_a_model(small_model, make_batch, prompts):
     assert loss.item() == pytest.approx(expected, abs=0.5)
     gradient = model.image_encoder.backbone.conv1.weight.grad
     assert (gradient.abs().sum() > 0) == (count > 1)
+
+
+def test_scores_belong_to_the_words_at_their_places(small_model, make_batch, monkeypatch):
+    model = small_model(loss_word=dict(type='WordContrastiveLoss'))
+    prompts = [['noise', 'stop'], ['bank', 'exit']]
+    batch = make_batch(model, prompts)['data_samples']
+    batch[0].gt_instances = sample(prompts[0], ['stop'], [True]).gt_instances
+    away = np.array(QUAD, np.float32) + 999
+    polygons = [np.array(QUAD, np.float32), away]
+    batch[1].gt_instances = sample(prompts[1], ['exit', 'bank'], [True] * 2, polygons).gt_instances
+    # Vectors of words and places that say which word they are of: number 10 b + slot.
+    vectors = torch.tensor([[[0.0], [1]], [[10], [11]]])
+    tokens = torch.tensor([1.0, 11]).view(2, 1, 1, 1).expand(-1, 1, 4, 8)
+    monkeypatch.setattr(
+        model.text_controller, 'score_words', lambda f, w: -(f - w.transpose(-1, -2)).abs()
+    )
+    outputs = dict(image_tokens=tokens, words=vectors)
+    scores, target = model.score_places(outputs, batch, (64, 128))
+    assert target.tolist() == [[1, -1], [3, -1]]  # what is out of view has no place
+    assert scores[:, 0].argmax(-1).tolist() == [1, 3]
+    assert scores[:, 0].amax(-1).tolist() == [0, 0]
+
+
+def test_without_contrastive_loss_no_parameter_waits_for_a_gradient(small_model, make_batch):
+    model = small_model(loss_contrastive=None)
+    sum(model(**make_batch(model, [['stop'], ['exit']]), mode='loss').values()).backward()
+    missing = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert missing == []
 
 
 def test_word_loss_needs_match(small_model):

@@ -182,20 +182,24 @@ def test_settings_of_hardness_can_be_switched_off():
     assert (extents[:, 1] > 2 * extents[:, 0]).all()
 
 
-def test_letters_without_effects_are_of_one_colour():
+def test_letters_without_effects_are_of_one_colour(tmp_path):
+    cv2.imwrite(str(tmp_path / 'grey.png'), np.full((400, 400, 3), 90, np.uint8))
     settings = dict(boards=0.0, degradation=0.0, with_glyphs=True, text_height=(30, 60))
+    settings.update(backgrounds=tmp_path, texture_share=0.0, words=DEMO_WORDS)
 
-    def most_colours(effects):
-        found = []
-        for scene in make(8, words=DEMO_WORDS, effects=effects, **settings):
+    def colours(effects):
+        inside, outside = [], []
+        for scene in make(8, effects=effects, **settings):
+            apart = cv2.dilate(scene.glyph_mask(), np.ones((3, 3), np.uint8)) == 0
+            outside.append(len(np.unique(scene.image[apart], axis=0)))
             for mask, (x, y) in scene.glyphs:
                 patch = scene.image[y : y + mask.shape[0], x : x + mask.shape[1]]
-                inside = cv2.erode(mask, np.ones((3, 3), np.uint8)) == 255
-                found.append(len(np.unique(patch[inside], axis=0)))
-        return max(found)
+                core = cv2.erode(mask, np.ones((3, 3), np.uint8)) == 255
+                inside.append(len(np.unique(patch[core], axis=0)))
+        return max(inside), max(outside)
 
-    assert most_colours(0.0) == 1
-    assert most_colours(1.0) > 20
+    assert colours(0.0) == (1, 1)
+    assert min(colours(1.0)) > 20
 
 
 def test_glyph_masks_cost_nothing_unless_asked_for(scenes):
@@ -238,6 +242,9 @@ def test_a_pickled_synthesizer_makes_the_same_scenes(shared_data):
         (dict(vertical=2), ValueError, 'vertical'),
         (dict(perspective=1.1), ValueError, 'perspective'),
         (dict(effects=-0.1), ValueError, 'effects'),
+        (dict(max_rotation=-5), ValueError, 'max_rotation is -5'),
+        (dict(max_rotation=float('nan')), ValueError, 'max_rotation is nan'),
+        (dict(contrast=-500), ValueError, 'contrast'),
         (dict(texture_share=3), ValueError, 'texture_share'),
     ],
 )

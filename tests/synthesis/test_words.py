@@ -72,5 +72,5 @@ def test_bad_lists_are_refused(words):
 
 
 def test_a_share_out_of_range_is_refused():
-    with pytest.raises(ValueError, match='random_share is 2'):
+    with pytest.raises(ValueError, match='random_words is 2'):
         WordSource(random_share=2)

@@ -60,6 +60,8 @@ def test_config_stands_in_for_the_one_in_the_checkpoint(export, checkpoint, tmp_
         export(bare)
     config = tmp_path / 'pretrain.py'
     Config(dict(model=dict(type='ODM', image_encoder=dict(backbone=RESNET18)))).dump(config)
+    with pytest.raises(SystemExit, match='config of an ODM model'):
+        export(bare, '--config', 'dbnet_resnet18_odm_icdar2015')
     export(bare, '--config', config)
     assert load_backbone(tmp_path / 'backbone_resnet18.pth')['meta']['architecture'] == RESNET18
 
@@ -70,13 +72,25 @@ def test_config_stands_in_for_the_one_in_the_checkpoint(export, checkpoint, tmp_
         (['none.pth'], r'none\.pth does not exist'),
         ([TOOL], r'export_backbone\.py .*cannot be read'),
         (['CHECKPOINT', '--config', 'none.py'], r'no config none\.py'),
-        (['CHECKPOINT', '--config', 'dbnet_resnet18_odm_icdar2015'], 'config of an ODM model'),
-        (['CHECKPOINT', '--recalibrate', '3'], 'no train_dataloader'),
+        (['CHECKPOINT', '--config', 'odm_pretrain'], 'of another model than the config'),
+        (['CHECKPOINT', '--config', 'CLIP_MEANS'], 'normalises images with'),
+        (['CHECKPOINT', '--config', 'NO_DATA', '--recalibrate', '3'], 'no train_dataloader'),
     ],
 )
-def test_mistakes_end_with_one_line(export, checkpoint, tmp_path, monkeypatch, arguments, message):
+def test_mistakes_end_with_one_line(
+    export, checkpoint, tmp_path, tmp_path_factory, monkeypatch, arguments, message
+):
     monkeypatch.chdir(tmp_path)
-    arguments = [checkpoint if argument == 'CHECKPOINT' else argument for argument in arguments]
+    configs = dict(NO_DATA={}, CLIP_MEANS=dict(mean=[122.8, 116.7, 104.1]))
+    for name, preprocessor in configs.items():
+        model = dict(
+            image_encoder=dict(backbone=RESNET18),
+            data_preprocessor=dict(type='ODMDataPreprocessor', **preprocessor),
+        )
+        configs[name] = tmp_path_factory.mktemp('configs') / 'pretrain.py'
+        Config(dict(model=dict(type='ODM', **model))).dump(configs[name])
+    known = dict(configs, CHECKPOINT=checkpoint)
+    arguments = [known.get(argument, argument) for argument in arguments]
     with pytest.raises(SystemExit, match=f'^error: .*{message}'):
         export(*arguments)
     assert not list(tmp_path.iterdir())
@@ -86,6 +100,9 @@ def test_wrong_numbers_and_devices(export, checkpoint, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         export(checkpoint, '--recalibrate', '-1')
     assert '--recalibrate -1' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        export(checkpoint, '--recalibrate', '3')
+    assert 'give the data with --config' in capsys.readouterr().err
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     with pytest.raises(SystemExit):
         export(checkpoint, '--device', 'cuda:0')

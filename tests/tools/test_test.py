@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from odm_mmocr.apis import build_model
+from odm_mmocr.checkpoints import load_config
+
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'test.py'
+CONFIGS = TOOL.parents[1] / 'configs'
 STOCK = 'dbnet_resnet18_fpnc_1200e_icdar2015.py'
 
 
@@ -35,6 +39,36 @@ def test_mistakes_end_with_one_line(tool, backbone_file, tmp_path, monkeypatch, 
     monkeypatch.setattr(sys, 'argv', [TOOL.name, *(str(files.get(a, a)) for a in arguments)])
     with pytest.raises(SystemExit, match=f'^error: .*{message}'):
         tool.main()
+
+
+def test_a_config_without_test_data_is_named(tool, tmp_path):
+    config = tmp_path / 'train_only.py'
+    config.write_text("model = dict(type='ODM')")
+    with pytest.raises(ValueError, match=r'train_only\.py has no test_dataloader'):
+        tool.prepare(tool.parse_args([str(config), 'iter_1.pth']))
+
+
+@pytest.mark.parametrize('name', sorted(path.name for path in CONFIGS.glob('odm_pretrain*.py')))
+def test_every_pre_training_config_can_be_tested(tool, name):
+    cfg = tool.prepare(tool.parse_args([name, 'iter_1.pth', '--save-preds']))
+    assert cfg.test_cfg.type == 'TestLoop'
+    assert cfg.test_dataloader == cfg.val_dataloader
+    assert [metric.type for metric in cfg.test_evaluator] == [
+        'DestylizationMetric', 'PromptControlMetric', 'DumpResults',
+    ]  # fmt: skip
+
+
+def test_figures_of_a_model(tool, tmp_path, monkeypatch, capfd):
+    config = CONFIGS / 'odm_pretrain_quickstart.py'
+    monkeypatch.chdir(tmp_path)
+    checkpoint = tmp_path / 'iter_1.pth'
+    torch.save(dict(state_dict=build_model(load_config(str(config))).state_dict()), checkpoint)
+    settings = ['test_dataloader.dataset.dataset.epoch_length=4', 'test_dataloader.batch_size=4']
+    arguments = [TOOL.name, str(config), str(checkpoint), '--cfg-options', *settings]
+    monkeypatch.setattr(sys, 'argv', arguments)
+    tool.main()
+    output = ''.join(capfd.readouterr())
+    assert all(f'odm/{name}: ' in output for name in ('fscore', 'kept', 'leak'))
 
 
 def test_settings_of_the_command_line(tool, tmp_path):

@@ -1,5 +1,6 @@
 # ICDAR 2015 as tools/prepare_dataset.py writes it. Another folder:
 # --cfg-options train_dataloader.dataset.dataset.data_root=… val_dataloader.dataset.dataset.data_root=…
+# and test_dataloader.dataset.dataset.data_root=… for tools/test.py.
 vocabulary = dict(type='Vocabulary')
 annotations = dict(
     type='LoadOCRAnnotations', with_polygon=True, with_bbox=True, with_label=True, with_text=True
@@ -72,3 +73,5 @@ val_dataloader = dict(
     ),
 )
 val_evaluator = [dict(type='DestylizationMetric'), dict(type='PromptControlMetric')]
+test_dataloader = val_dataloader
+test_evaluator = val_evaluator

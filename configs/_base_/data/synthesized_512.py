@@ -75,3 +75,5 @@ val_dataloader = dict(
     ),
 )
 val_evaluator = [dict(type='DestylizationMetric'), dict(type='PromptControlMetric')]
+test_dataloader = val_dataloader
+test_evaluator = val_evaluator
