@@ -14,6 +14,7 @@ from fontTools.ttLib import TTFont, TTLibError
 from PIL import Image, ImageDraw, ImageFont, features
 
 from .caching import memory_bounded
+from .faults import UncoveredText
 
 # Control characters, lone surrogates, private use and unassigned code points: a font may hold a
 # glyph for them, but none that shows what was written in the scene.
@@ -145,7 +146,7 @@ class FontChain:
             Pairs of font and part of the text, whose parts joined are the text.
 
         Raises:
-            ValueError: No font covers some character, which is named.
+            UncoveredText: No font covers some character, which is named.
         """
         for font in self.fonts:
             if font.covers(text):
@@ -154,7 +155,7 @@ class FontChain:
         for cluster in _clusters(text):
             font = next((font for font in self.fonts if font.covers(cluster)), None)
             if font is None:
-                raise ValueError(
+                raise UncoveredText(
                     f'no font of {[font.path for font in self.fonts]} has a glyph for '
                     f'{cluster!a} in {text!a}; add a font that covers it'
                 )

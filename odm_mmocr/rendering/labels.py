@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from .faults import Undrawable
 from .fonts import FontChain, FontSpec, load_fonts
 from .meshes import Ribbon
 from .strips import Strip, render_strip
@@ -57,8 +58,8 @@ def render_words(
     texts: Sequence[str],
     shape: tuple[int, int],
     fonts: FontSpec = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draws the destylized label of a scene and says which words are in it.
+) -> tuple[np.ndarray, list[Undrawable | None]]:
+    """Draws the destylized label of a scene and says which words are not in it, and why.
 
     The result does not depend on the order of the words: where they overlap, the stronger ink
     stands.
@@ -67,9 +68,9 @@ def render_words(
         polygons, texts, shape, fonts: As :func:`render_label`.
 
     Returns:
-        The label, uint8 ``shape``, and for each word, bool (N,), whether it is drawn, be it in
-        part or wholly outside the image. It is not when no font covers its text, when that is
-        empty, or when its polygon is none that text fits in (:meth:`.meshes.Ribbon.from_polygon`).
+        The label, uint8 ``shape``, and N faults: None for a word that is drawn, be it in part or
+        wholly outside the image; else :class:`UncoveredText`, :class:`UnusableText` or
+        :class:`UnusablePolygon`, whose message says what is wrong.
 
     Raises:
         FileNotFoundError: A font file does not exist.
@@ -79,18 +80,18 @@ def render_words(
         raise ValueError(f'{len(polygons)} polygons but {len(texts)} texts; expected one each')
     chain = load_fonts(fonts)
     label = np.zeros(shape, np.uint8)
-    drawn = np.zeros(len(texts), bool)
+    faults: list[Undrawable | None] = [None] * len(texts)
     for i, (polygon, text) in enumerate(zip(polygons, texts)):
         try:
             strip, ribbon = fit_text(text, polygon, chain)
             patch, (x, y) = ribbon.warp(strip.mask, shape)
-        except ValueError:
+        except Undrawable as fault:
+            faults[i] = fault
             continue
-        drawn[i] = True
         if patch.size:
             region = label[y : y + patch.shape[0], x : x + patch.shape[1]]
             np.maximum(region, patch, out=region)
-    return label, drawn
+    return label, faults
 
 
 def fill_polygons(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
@@ -135,7 +136,7 @@ def fit_text(text: str, polygon: np.ndarray, fonts: FontChain) -> tuple[Strip, R
         through it.
 
     Raises:
-        ValueError: The text or the polygon is unusable.
+        Undrawable: The text or the polygon is unusable.
     """
     ribbon = Ribbon.from_polygon(polygon)
     length, height = ribbon.length, ribbon.height

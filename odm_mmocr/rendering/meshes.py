@@ -10,9 +10,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from .faults import UnusablePolygon
+
 MAX_COORDINATE = 1e6  # pixels; no image is that large, and arithmetic stays exact enough
 MIN_EXTENT = 1.0  # pixels; in a polygon that is shorter or lower nothing can be drawn
 _MAX_MESH_SIDE = 32766  # pixels of the image that OpenCV remaps at once
+MAX_RECTIFIED_SIDE = 4000  # pixels; times MAX_OVERSAMPLING still within what OpenCV remaps
+MAX_OVERSAMPLING = 8
 _MAX_RUNGS = 32
 _MIN_STEP = 1e-4  # between rungs, as a share of the length
 _WHOLE = np.array((0.0, 1.0))
@@ -31,16 +35,17 @@ def split_polygon(polygon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         Top and bottom, float64 (k / 2, 2) each, point i of one across from point i of the other.
 
     Raises:
-        ValueError: The number of points does not fit, a coordinate is not finite or absurdly large.
+        UnusablePolygon: The number of points does not fit, a coordinate is not finite or absurdly
+            large.
     """
     points = np.asarray(polygon, np.float64)
     if points.size < 8 or points.size % 4:
-        raise ValueError(
+        raise UnusablePolygon(
             f'polygon of {points.size / 2:g} points; expected an even number of at least 4, '
             'the first half along the top of the text, the second half back along its bottom'
         )
     if not np.abs(points).max() <= MAX_COORDINATE:  # also true for NaN
-        raise ValueError(
+        raise UnusablePolygon(
             f'polygon with coordinates that are not finite or above {MAX_COORDINATE:g}'
         )
     points = points.reshape(-1, 2)
@@ -73,14 +78,16 @@ class Ribbon(NamedTuple):
             polygon: Points as :func:`split_polygon` takes them.
 
         Raises:
-            ValueError: Text cannot be drawn into the polygon: as :func:`split_polygon`, and when
+            UnusablePolygon: Text cannot be drawn into it: as :func:`split_polygon`, and when
                 it is shorter or lower than a pixel, crosses itself, is mirrored, or is concave
                 with 4 points.
         """
         top, bottom = split_polygon(polygon)
         length, height = (_length(top) + _length(bottom)) / 2, float(_heights(top, bottom).mean())
         if length < MIN_EXTENT or height < MIN_EXTENT:
-            raise ValueError(f'polygon of {length:.2g} x {height:.2g} pixels is too small for text')
+            raise UnusablePolygon(
+                f'polygon of {length:.2g} x {height:.2g} pixels is too small for text'
+            )
         if len(top) == 2:
             _check_orientation(_corner_turns(*top.tolist(), *bottom[::-1].tolist()))
             return cls(top, bottom, _WHOLE, length, height)
@@ -106,6 +113,16 @@ class Ribbon(NamedTuple):
         warp = _warp_quad if len(self.top) == 2 else _warp_mesh
         top, bottom = self.top - (x0, y0), self.bottom - (x0, y0)
         return warp(mask, centre, top, bottom, self.stations, (width, height)), (x0, y0)
+
+    def rectify(self, image: np.ndarray, height: int) -> np.ndarray:
+        """Lays out flat what the ribbon holds: see :func:`rectify`."""
+        width = max(1, min(round(height * self.length / self.height), MAX_RECTIFIED_SIDE))
+        # As many samples as the image has pixels there, averaged afterwards: nothing aliases.
+        times = min(MAX_OVERSAMPLING, max(1, math.ceil(self.height / height)))
+        columns, rows = ((np.arange(n * times) + 0.5) / times for n in (width, height))
+        places = self.map(np.stack(np.meshgrid(columns, rows), -1), (height, width))
+        flat = cv2.remap(image, places, None, cv2.INTER_LINEAR)
+        return flat if times == 1 else cv2.resize(flat, (width, height), None, 0, 0, cv2.INTER_AREA)
 
     def map(self, points: np.ndarray, strip_shape: tuple[int, int]) -> np.ndarray:
         """Maps points of a strip: see :func:`map_points`."""
@@ -142,9 +159,26 @@ def warp_strip(
         of its first pixel. The patch is empty when the polygon lies outside.
 
     Raises:
-        ValueError: Text cannot be drawn into the polygon: see :meth:`Ribbon.from_polygon`.
+        UnusablePolygon: Text cannot be drawn into the polygon: see :meth:`Ribbon.from_polygon`.
     """
     return Ribbon.from_polygon(polygon).warp(mask, shape)
+
+
+def rectify(image: np.ndarray, polygon: np.ndarray, height: int = 48) -> np.ndarray:
+    """Lays out flat what a polygon of an image holds: the inverse of :func:`warp_strip`.
+
+    Args:
+        image: uint8 (H, W) or (H, W, 3). What lies outside of it is black.
+        polygon: Points as :func:`split_polygon` takes them.
+        height: Height of the result, in pixels; its width keeps the proportions of the polygon.
+
+    Returns:
+        uint8 (height, w) or (height, w, 3), upright in reading direction.
+
+    Raises:
+        UnusablePolygon: Text cannot stand in the polygon: see :meth:`Ribbon.from_polygon`.
+    """
+    return Ribbon.from_polygon(polygon).rectify(image, height)
 
 
 def map_points(points: np.ndarray, polygon: np.ndarray, strip_shape: tuple[int, int]) -> np.ndarray:
@@ -159,7 +193,7 @@ def map_points(points: np.ndarray, polygon: np.ndarray, strip_shape: tuple[int, 
         float32 (..., 2) image coordinates.
 
     Raises:
-        ValueError: Text cannot be drawn into the polygon: see :meth:`Ribbon.from_polygon`.
+        UnusablePolygon: Text cannot be drawn into the polygon: see :meth:`Ribbon.from_polygon`.
     """
     return Ribbon.from_polygon(polygon).map(points, strip_shape)
 
@@ -168,8 +202,8 @@ def _check_orientation(turns: list[float]) -> None:
     if min(turns) > 0:
         return
     if max(turns) < 0:
-        raise ValueError('polygon is mirrored: its points must run clockwise around the text')
-    raise ValueError('polygon crosses itself, is concave or has no area')
+        raise UnusablePolygon('polygon is mirrored: its points must run clockwise around the text')
+    raise UnusablePolygon('polygon crosses itself, is concave or has no area')
 
 
 def _corner_turns(*corners: list[float]) -> list[float]:
@@ -273,7 +307,7 @@ def _warp_quad(mask, centre, top, bottom, stations, size):
 def _warp_mesh(mask, centre, top, bottom, stations, size):
     """Bilinear within each cell between two rungs, hence continuous across them."""
     if max(size) > _MAX_MESH_SIDE:
-        raise ValueError(f'curved polygon over {max(size)} pixels; at most {_MAX_MESH_SIDE}')
+        raise UnusablePolygon(f'curved polygon over {max(size)} pixels; at most {_MAX_MESH_SIDE}')
     height, width = mask.shape
     # Nowhere in the strip, which draws as blank.
     source_x = np.full(size[::-1], -9, np.float32)

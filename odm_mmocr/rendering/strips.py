@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .caching import memory_bounded
+from .faults import UnusableText
 from .fonts import FontChain, Glyph, shaping_available
 
 MAX_CHARACTERS = 1000
@@ -86,7 +87,8 @@ def render_strip(text: str, fonts: FontChain, height: int, stacked: bool = False
         The strip.
 
     Raises:
-        ValueError: The text is empty, too long or without ink, or no font covers it.
+        UnusableText: The text is empty, too long or without ink, or has to be shaped and cannot be.
+        UncoveredText: No font covers it.
     """
     return _render_strip(normalize_text(text), fonts, int(height), bool(stacked))
 
@@ -94,9 +96,9 @@ def render_strip(text: str, fonts: FontChain, height: int, stacked: bool = False
 @memory_bounded(32 * 2**20, size=lambda strip: strip.mask.nbytes + strip.edges.nbytes + 1024)
 def _render_strip(text: str, fonts: FontChain, height: int, stacked: bool) -> Strip:
     if not text:
-        raise ValueError('an empty text cannot be drawn')
+        raise UnusableText('an empty text cannot be drawn')
     if len(text) > MAX_CHARACTERS:
-        raise ValueError(f'text of {len(text)} characters; at most {MAX_CHARACTERS} can be drawn')
+        raise UnusableText(f'text of {len(text)} characters; at most {MAX_CHARACTERS} can be drawn')
     # A character is rarely wider than 1.4 capitals are high.
     height = max(1, min(height, MAX_STRIP_SIDE // (2 * len(text))))
     return (_stack if stacked and len(text) > 1 else _line)(text, fonts, height)
@@ -131,7 +133,7 @@ def _line(text: str, fonts: FontChain, height: int) -> Strip:
             previous = character
     inked = [(glyph, x + glyph.left) for glyph, x in placed if glyph.mask.size]
     if not inked:
-        raise ValueError(f'{text!a} shows no ink in {[font.path for font in fonts]}')
+        raise UnusableText(f'{text!a} shows no ink in {[font.path for font in fonts]}')
 
     left = min(x for _, x in inked)
     right = max(x + glyph.mask.shape[1] for glyph, x in inked)
@@ -157,7 +159,7 @@ def _stack(text: str, fonts: FontChain, height: int) -> Strip:
         glyphs += [font.glyph(character, size) for character in run]
     inked = [glyph for glyph in glyphs if glyph.mask.size]
     if not inked:
-        raise ValueError(f'{text!a} shows no ink in {[font.path for font in fonts]}')
+        raise UnusableText(f'{text!a} shows no ink in {[font.path for font in fonts]}')
 
     ascent = max(glyph.top for glyph in inked)
     cell = ascent + max(glyph.mask.shape[0] - glyph.top for glyph in inked)
@@ -200,7 +202,7 @@ def _needs_shaping(text: str) -> bool:
     ):
         return False
     if not shaping_available():
-        raise ValueError(
+        raise UnusableText(
             f'{text!a} is of a script that has to be shaped, which this Pillow cannot do: '
             'install a Pillow with raqm and fribidi (the wheels on Linux have raqm)'
         )

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from fontTools.ttLib import TTFont
 
+from odm_mmocr.rendering.faults import UncoveredText, UnusablePolygon, UnusableText
 from odm_mmocr.rendering.fonts import load_fonts
 from odm_mmocr.rendering.labels import fill_polygons, fit_text, render_label, render_words
 
@@ -136,10 +137,10 @@ def test_flat_lists_and_arrays_are_the_same():
 @pytest.mark.parametrize('shift', [(-200, 0), (0, -190), (190, 200)])
 def test_a_word_half_outside_is_drawn_half(polygon, shift):
     around = render_label([polygon + shift + (SIZE, SIZE)], ['Half'], (3 * SIZE, 3 * SIZE))
-    label, drawn = render_words([polygon + shift], ['Half'], SHAPE)
+    label, faults = render_words([polygon + shift], ['Half'], SHAPE)
     np.testing.assert_array_equal(label, around[SIZE : 2 * SIZE, SIZE : 2 * SIZE])
     assert 0 < label.sum(dtype=float) < around.sum(dtype=float)
-    assert drawn.all()
+    assert faults == [None]
 
 
 def tall(width: float, height: float, x: float = 50, y: float = 30) -> np.ndarray:
@@ -203,23 +204,23 @@ def test_short_words_in_narrow_boxes_stay_upright(text):
 def test_undrawable_words_are_told_and_harm_no_other():
     polygons = [QUAD, arc(), QUAD, np.full(8, np.nan), [], QUAD * 1e9, QUAD[[0, 2, 1, 3]], QUAD]
     texts = ['Good', '汉字', '', 'nan', 'empty', 'huge', 'bow tie', 'a\x00b']
-    label, drawn = render_words(polygons, texts, SHAPE)
-    assert drawn.dtype == bool
-    assert drawn.tolist() == [True] + [False] * 7
+    label, faults = render_words(polygons, texts, SHAPE)
+    expected = [UncoveredText, UnusableText] + [UnusablePolygon] * 4 + [UncoveredText]
+    assert [type(fault) for fault in faults] == [type(None), *expected]
     np.testing.assert_array_equal(label, render_label([QUAD], ['Good'], SHAPE))
 
 
 def test_word_outside_the_image_counts_as_drawn():
-    label, drawn = render_words([QUAD + 5000], ['Far'], SHAPE)
-    assert drawn.all()
+    label, faults = render_words([QUAD + 5000], ['Far'], SHAPE)
+    assert faults == [None]
     assert not label.any()
 
 
 def test_no_words():
-    label, drawn = render_words([], [], (7, 9))
+    label, faults = render_words([], [], (7, 9))
     assert label.shape == (7, 9)
     assert not label.any()
-    assert drawn.shape == (0,)
+    assert faults == []
 
 
 def test_unequal_numbers_are_an_error():
@@ -229,8 +230,9 @@ def test_unequal_numbers_are_an_error():
 
 def test_fallback_font_draws_what_the_first_lacks(letters_only, digits_only):
     fonts = [letters_only, digits_only]
-    _, drawn = render_words([QUAD] * 3, ['ab12', '12', 'a-1'], SHAPE, fonts)
-    assert drawn.tolist() == [True, True, False]
+    _, faults = render_words([QUAD] * 3, ['ab12', '12', 'a-1'], SHAPE, fonts)
+    assert faults[:2] == [None, None]
+    assert "'-'" in str(faults[2])
 
 
 def test_filled_polygons_may_overlap_and_leave_the_image():
@@ -251,17 +253,18 @@ def test_filled_polygon_covers_what_it_touches():
 
 @pytest.mark.parametrize('shape', [(1, 1), (1, 50), (50, 1), (0, 0)])
 def test_tiny_images(shape):
-    label, drawn = render_words([QUAD, QUAD - 180], ['Tiny', 'Image'], shape)
+    label, faults = render_words([QUAD, QUAD - 180], ['Tiny', 'Image'], shape)
     assert label.shape == shape
-    assert drawn.all()
+    assert faults == [None, None]
 
 
 def test_very_wide_images():
     """OpenCV refuses to remap more than 32766 pixels a side, which is not to be a crash."""
     quad = np.array([[0, 0], [39_999, 0], [39_999, 9], [0, 9]], float)
     curve = np.insert(quad, (1, 3), [[20_000, 1], [20_000, 9]], axis=0)
-    _, drawn = render_words([quad, curve], ['panorama' * 20] * 2, (10, 40_000))
-    assert drawn.tolist() == [True, False]
+    _, faults = render_words([quad, curve], ['panorama' * 20] * 2, (10, 40_000))
+    assert faults[0] is None
+    assert isinstance(faults[1], UnusablePolygon)
 
 
 FUZZED_TEXTS = [
@@ -295,9 +298,9 @@ def test_fuzzed_annotations_never_crash(count):
     annotations = [fuzz(rng) for _ in range(count)]
     for start in range(0, count, 20):
         polygons, texts = zip(*annotations[start : start + 20])
-        label, drawn = render_words(polygons, texts, (90, 120))
+        label, faults = render_words(polygons, texts, (90, 120))
         assert label.shape == (90, 120)
-        assert len(drawn) == 20
+        assert len(faults) == 20
         fill_polygons(polygons, (90, 120))
 
 
@@ -308,8 +311,8 @@ def test_icdar_words_are_drawn_within_their_quads(shared_data):
         lines = [line.split(',', 8) for line in path.read_text('utf-8-sig').splitlines() if line]
         lines = [line for line in lines if line[8] != '###']
         polygons = [np.array(line[:8], np.float32) / 2 for line in lines]
-        label, drawn = render_words(polygons, [line[8] for line in lines], (360, 640))
-        assert drawn.all()
+        label, faults = render_words(polygons, [line[8] for line in lines], (360, 640))
+        assert not any(faults)
         words += len(lines)
         inside += label[fill_polygons(polygons, label.shape)].sum(dtype=float)
         total += label.sum(dtype=float)

@@ -3,7 +3,14 @@ import numpy as np
 import pytest
 
 from odm_mmocr.rendering.fonts import load_fonts
-from odm_mmocr.rendering.meshes import Ribbon, _smooth, map_points, split_polygon, warp_strip
+from odm_mmocr.rendering.meshes import (
+    Ribbon,
+    _smooth,
+    map_points,
+    rectify,
+    split_polygon,
+    warp_strip,
+)
 from odm_mmocr.rendering.strips import render_strip
 
 SHAPE = (240, 320)
@@ -95,6 +102,18 @@ def test_no_seams_between_cells():
     inner = cv2.erode((image > 0).astype(np.uint8), np.ones((5, 5))) > 0
     assert inner.sum() > 5000
     assert image[inner].min() == 255
+
+
+@pytest.mark.parametrize('polygon', [QUAD, arc(9), 2 * arc(9)], ids=['quad', 'arc', 'large arc'])
+def test_rectified_label_is_the_strip(polygon):
+    mask = render_strip('Reading', load_fonts(), 128).mask
+    flat = rectify(place(mask, polygon, (500, 600)), polygon, 48)
+    assert flat.shape[0] == 48
+    expected = cv2.resize(mask, flat.shape[::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(flat.astype(float) - expected).mean() < 8
+    colours = rectify(np.dstack([place(mask, polygon)] * 3), polygon, 20)
+    assert colours.shape[0] == 20
+    assert colours.shape[2] == 3
 
 
 def test_shrinking_does_not_alias():

@@ -105,9 +105,10 @@ class RenderDestylizedLabel(BaseTransform):
         """Label of the chosen instances, and which of all, bool (N,), are drawn in it."""
         indices = np.flatnonzero(chosen)
         drawn = np.zeros(len(chosen), bool)
-        label, drawn[indices] = render_words(
+        label, faults = render_words(
             [polygons[i] for i in indices], [texts[i] for i in indices], shape, self.fonts
         )
+        drawn[indices] = [fault is None for fault in faults]
         return label, drawn
 
     def _report(self, results: dict, undrawn: np.ndarray) -> None:
