@@ -1,6 +1,6 @@
 """Destylized labels: text and polygon in, uniform glyphs out. Needs nothing of OpenMMLab."""
 
-from .faults import UncoveredText, Undrawable, UnusablePolygon, UnusableText
+from .faults import UncoveredText, Undrawable, UnusableCharacters, UnusablePolygon, UnusableText
 from .fonts import Font, FontChain, load_fonts
 from .labels import fill_polygons, render_label, render_words
 from .meshes import map_points, rectify, split_polygon, warp_strip
@@ -12,6 +12,7 @@ __all__ = [
     'Strip',
     'UncoveredText',
     'Undrawable',
+    'UnusableCharacters',
     'UnusablePolygon',
     'UnusableText',
     'fill_polygons',

@@ -27,3 +27,9 @@ class UnusablePolygon(Undrawable):
     """The polygon is none that text fits into."""
 
     kind = 'unusable polygon'
+
+
+class UnusableCharacters(ValueError):
+    """The character boxes of a word do not fit its text; it is drawn along its polygon instead."""
+
+    kind = 'unusable character boxes'

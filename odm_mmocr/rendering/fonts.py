@@ -19,6 +19,10 @@ from .faults import UncoveredText
 # Control characters, lone surrogates, private use and unassigned code points: a font may hold a
 # glyph for them, but none that shows what was written in the scene.
 _UNDRAWABLE_CATEGORIES = frozenset(('Cc', 'Cs', 'Co', 'Cn'))
+_FOLLOWING_CATEGORIES = frozenset(('Mn', 'Mc', 'Me', 'Cf'))
+_INKLESS_CATEGORIES = _FOLLOWING_CATEGORIES | {'Zs'}
+_UNASSIGNED = '\U000effff'  # drawn with the glyph for what a font lacks
+_PROBE_SIZE = 48  # pixels an em
 _REGULAR_WEIGHT = 400
 _REFERENCE_SIZE = 1000  # pixels an em, at which the proportions of a font are measured
 
@@ -81,6 +85,14 @@ class Font:
         """Whether the font has a glyph for each character of a string."""
         return self.characters.issuperset(character)
 
+    def shows(self, text: str) -> bool:
+        """Whether the font draws each character of a string.
+
+        Unlike :meth:`covers`, not so where the glyph is empty or the box for missing characters,
+        which some fonts have for whole scripts.
+        """
+        return all(_shows(self, character) for character in text)
+
     def at(self, size: int, shaping: bool = False) -> ImageFont.FreeTypeFont:
         """Opens the font at a size.
 
@@ -130,8 +142,8 @@ class FontChain:
         return len(self.fonts)
 
     def covers(self, text: str) -> bool:
-        """Whether every character of ``text`` has a glyph in some font."""
-        return all(any(font.covers(cluster) for font in self.fonts) for cluster in _clusters(text))
+        """Whether some font shows every character of ``text``, marks in that of their letter."""
+        return all(any(font.shows(cluster) for font in self.fonts) for cluster in clusters(text))
 
     def runs(self, text: str) -> list[tuple[Font, str]]:
         """Splits a text into runs of one font each.
@@ -149,11 +161,11 @@ class FontChain:
             UncoveredText: No font covers some character, which is named.
         """
         for font in self.fonts:
-            if font.covers(text):
+            if font.shows(text):
                 return [(font, text)] if text else []
         runs: list[tuple[Font, str]] = []
-        for cluster in _clusters(text):
-            font = next((font for font in self.fonts if font.covers(cluster)), None)
+        for cluster in clusters(text):
+            font = next((font for font in self.fonts if font.shows(cluster)), None)
             if font is None:
                 raise UncoveredText(
                     f'no font of {[font.path for font in self.fonts]} has a glyph for '
@@ -351,10 +363,30 @@ def _kerning(font: Font, left: str, right: str) -> float:
     return (face.getlength(left + right, features=['-liga', '-clig']) - alone) / _REFERENCE_SIZE
 
 
-def _clusters(text: str) -> Iterator[str]:
-    """Characters together with the combining marks that follow them."""
+def clusters(text: str) -> Iterator[str]:
+    """Characters together with the combining marks and joiners that follow them."""
     start = 0
     for end in range(1, len(text) + 1):
-        if end == len(text) or not unicodedata.category(text[end]).startswith('M'):
+        if end == len(text) or unicodedata.category(text[end]) not in _FOLLOWING_CATEGORIES:
             yield text[start:end]
             start = end
+
+
+@lru_cache(maxsize=2**16)
+def _shows(font: Font, character: str) -> bool:
+    """Whether a font shows a character: has a glyph, neither empty nor its box for missing ones."""
+    if unicodedata.category(character) == 'Cf':  # joiners: no font need have them
+        return True
+    if not font.covers(character):
+        return False
+    if unicodedata.category(character) in _INKLESS_CATEGORIES:
+        return True
+    mask = font.glyph(character, _PROBE_SIZE).mask
+    missing = font.glyph(_UNASSIGNED, _PROBE_SIZE).mask
+    looks_missing = mask.shape == missing.shape and not _is_box(character)
+    return mask.size > 0 and not (looks_missing and np.array_equal(mask, missing))
+
+
+def _is_box(character: str) -> bool:
+    """Whether a character is a geometric shape, as fonts show it for what they lack."""
+    return '\u2300' <= character <= '\u2bff' or character == '\ufffd'

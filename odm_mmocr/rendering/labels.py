@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .faults import Undrawable
+from .characters import check_quads, mean_size, spread_strip, warp_characters
+from .faults import Undrawable, UnusableCharacters, UnusablePolygon
 from .fonts import FontChain, FontSpec, load_fonts
 from .meshes import Ribbon
-from .strips import Strip, render_strip
+from .strips import Strip, normalize_text, render_strip
 
 _OVERSAMPLING = 2  # strip pixels an image pixel that crisp edges need
 # Heights of capitals, in pixels, at which strips are drawn: few, so that strips are found again in
@@ -32,6 +33,7 @@ def render_label(
     texts: Sequence[str],
     shape: tuple[int, int],
     fonts: FontSpec = None,
+    character_quads: Sequence[np.ndarray | None] | None = None,
 ) -> np.ndarray:
     """Draws the destylized label of a scene.
 
@@ -42,6 +44,9 @@ def render_label(
         texts: The N words.
         shape: Height and width of the label, in pixels.
         fonts: As :func:`load_fonts` takes them.
+        character_quads: For each word None or the boxes of its characters, (C, 4, 2), clockwise
+            from the top left of each: every glyph is then drawn into its own. None: no word has
+            any.
 
     Returns:
         uint8 ``shape``, antialiased ink from 0 to 255. Words that cannot be drawn are left out;
@@ -50,7 +55,7 @@ def render_label(
     Raises:
         FileNotFoundError, ValueError, TypeError: As :func:`render_words`.
     """
-    return render_words(polygons, texts, shape, fonts)[0]
+    return render_words(polygons, texts, shape, fonts, character_quads)[0]
 
 
 def render_words(
@@ -58,39 +63,54 @@ def render_words(
     texts: Sequence[str],
     shape: tuple[int, int],
     fonts: FontSpec = None,
-) -> tuple[np.ndarray, list[Undrawable | None]]:
+    character_quads: Sequence[np.ndarray | None] | None = None,
+) -> tuple[np.ndarray, list[Undrawable | UnusableCharacters | None]]:
     """Draws the destylized label of a scene and says which words are not in it, and why.
 
     The result does not depend on the order of the words: where they overlap, the stronger ink
     stands.
 
     Args:
-        polygons, texts, shape, fonts: As :func:`render_label`.
+        polygons, texts, shape, fonts, character_quads: As :func:`render_label`.
 
     Returns:
         The label, uint8 ``shape``, and N faults: None for a word that is drawn, be it in part or
-        wholly outside the image; else :class:`UncoveredText`, :class:`UnusableText` or
-        :class:`UnusablePolygon`, whose message says what is wrong.
+        wholly outside the image; :class:`UnusableCharacters` for one that is drawn along its
+        polygon because its character boxes do not fit; else an :class:`Undrawable`
+        (:class:`UncoveredText`, :class:`UnusableText`, :class:`UnusablePolygon`), whose message
+        says what is wrong.
 
     Raises:
         FileNotFoundError: A font file does not exist.
-        ValueError: The numbers of polygons and texts differ, or a font file is none.
+        ValueError: The numbers of polygons, texts and lists of character boxes differ, or a font
+            file is none.
     """
     if len(polygons) != len(texts):
         raise ValueError(f'{len(polygons)} polygons but {len(texts)} texts; expected one each')
+    if character_quads is None:
+        character_quads = [None] * len(texts)
+    elif len(character_quads) != len(texts):
+        raise ValueError(
+            f'{len(character_quads)} lists of character boxes but {len(texts)} texts; expected one '
+            'each'
+        )
     chain = load_fonts(fonts)
     label = np.zeros(shape, np.uint8)
-    faults: list[Undrawable | None] = [None] * len(texts)
-    for i, (polygon, text) in enumerate(zip(polygons, texts)):
+    faults: list[Undrawable | UnusableCharacters | None] = [None] * len(texts)
+    for i, (polygon, text, quads) in enumerate(zip(polygons, texts, character_quads)):
         try:
-            strip, ribbon = fit_text(text, polygon, chain)
-            patch, (x, y) = ribbon.warp(strip.mask, shape)
+            if quads is not None and _draw_characters(label, text, polygon, quads, chain):
+                continue
+        except UnusableCharacters as fault:
+            faults[i] = fault
         except Undrawable as fault:
             faults[i] = fault
             continue
-        if patch.size:
-            region = label[y : y + patch.shape[0], x : x + patch.shape[1]]
-            np.maximum(region, patch, out=region)
+        try:
+            strip, ribbon = fit_text(text, polygon, chain)
+            _paste(label, *ribbon.warp(strip.mask, shape))
+        except Undrawable as fault:
+            faults[i] = fault
     return label, faults
 
 
@@ -159,6 +179,39 @@ def fit_text(text: str, polygon: np.ndarray, fonts: FontChain) -> tuple[Strip, R
     # Of two opposite directions the one between steeply up to the right and down to the left.
     quarters = 1 if 1.5 * right + down > 0 else -1
     return render_strip(text, fonts, _resolution(length)), ribbon.turned(quarters)
+
+
+def _draw_characters(
+    label: np.ndarray, text: str, polygon: np.ndarray, quads: np.ndarray, fonts: FontChain
+) -> bool:
+    """Draws each glyph into its own box; not, and returns False, where the characters join.
+
+    Boxes that follow each other along a curved polygon bend with it.
+    """
+    text = normalize_text(text)
+    quads = check_quads(quads, text)
+    strip = render_strip(text, fonts, _resolution(mean_size(quads)[1]))
+    if strip.glyphs is None:
+        return False
+    if np.size(polygon) > 8:
+        try:
+            ribbon = Ribbon.from_polygon(polygon)
+            mask = spread_strip(strip, quads, ribbon)
+            if mask is not None:
+                _paste(label, *ribbon.warp(mask, label.shape))
+                return True
+        except UnusablePolygon:
+            pass  # the boxes alone will do
+    for patch, corner in warp_characters(strip, quads, label.shape):
+        _paste(label, patch, corner)
+    return True
+
+
+def _paste(label: np.ndarray, patch: np.ndarray, corner: tuple[int, int]) -> None:
+    if patch.size:
+        x, y = corner
+        region = label[y : y + patch.shape[0], x : x + patch.shape[1]]
+        np.maximum(region, patch, out=region)
 
 
 def _resolution(height: float) -> int:

@@ -11,13 +11,16 @@ import cv2
 import numpy as np
 
 from .faults import UnusablePolygon
+from .planes import find_plane
 
 MAX_COORDINATE = 1e6  # pixels; no image is that large, and arithmetic stays exact enough
 MIN_EXTENT = 1.0  # pixels; in a polygon that is shorter or lower nothing can be drawn
 _MAX_MESH_SIDE = 32766  # pixels of the image that OpenCV remaps at once
 MAX_RECTIFIED_SIDE = 4000  # pixels; times MAX_OVERSAMPLING still within what OpenCV remaps
 MAX_OVERSAMPLING = 8
+_OUTSIDE = 0.25  # of a cell: points that are further away are not in the ribbon
 _MAX_RUNGS = 32
+_ASKEW = 1.15  # by how much longer rungs tell that points do not stand across from each other
 _MIN_STEP = 1e-4  # between rungs, as a share of the length
 _WHOLE = np.array((0.0, 1.0))
 
@@ -59,16 +62,20 @@ class Ribbon(NamedTuple):
     Attributes:
         top, bottom: float64 (k, 2), the two sides in reading direction; a point of the one stands
             across from the same of the other.
-        stations: Where along the strip, 0 to 1, each pair of points stands; length k.
         length: Mean length of the two sides, in pixels.
         height: Mean distance between them, in pixels.
+        stations: Where along the strip, 0 to 1, each pair of points stands; length k.
+        plane: float64 (3, 3), homography from the image to the plane on which curved text was
+            written (:func:`.planes.find_plane`): the letters are spaced evenly there. None of 4
+            points, whose plane is the strip itself.
     """
 
     top: np.ndarray
     bottom: np.ndarray
-    stations: np.ndarray
     length: float
     height: float
+    stations: np.ndarray = _WHOLE
+    plane: np.ndarray | None = None
 
     @classmethod
     def from_polygon(cls, polygon: np.ndarray) -> 'Ribbon':
@@ -90,10 +97,12 @@ class Ribbon(NamedTuple):
             )
         if len(top) == 2:
             _check_orientation(_corner_turns(*top.tolist(), *bottom[::-1].tolist()))
-            return cls(top, bottom, _WHOLE, length, height)
-        ribbon = cls(*min(_pairings(top, bottom), key=_mean_rung), length, height)
-        _check_orientation(_cell_areas(ribbon.top, ribbon.bottom).tolist())
-        return ribbon
+            return cls(top, bottom, length, height)
+        top, bottom = _pair(top, bottom)
+        _check_orientation(_cell_areas(top, bottom).tolist())
+        plane = find_plane(top, bottom)
+        middle = (_project(plane, top) + _project(plane, bottom)) / 2
+        return cls(top, bottom, length, height, _stations(middle), plane)
 
     def turned(self, quarters: int) -> 'Ribbon':
         """The ribbon of 4 points that starts ``quarters`` corners later."""
@@ -109,10 +118,46 @@ class Ribbon(NamedTuple):
         if width <= 0 or height <= 0:
             return np.zeros((0, 0), np.uint8), (x0, y0)
 
-        mask, centre = _smooth(mask, self.length, self.height)
-        warp = _warp_quad if len(self.top) == 2 else _warp_mesh
-        top, bottom = self.top - (x0, y0), self.bottom - (x0, y0)
-        return warp(mask, centre, top, bottom, self.stations, (width, height)), (x0, y0)
+        mask, centre = smooth(mask, self.length, self.height)
+        draw = self._warp_quad if self.plane is None else self._warp_mesh
+        return draw(mask, centre, (x0, y0), (width, height)), (x0, y0)
+
+    def _warp_quad(self, mask, centre, corner, size):
+        homography = _homography(self.top - corner, self.bottom - corner, *mask.shape[::-1])
+        homography[:, 2] += homography[:, 0] * centre[0] + homography[:, 1] * centre[1]
+        return cv2.warpPerspective(mask, homography, size, flags=cv2.INTER_LINEAR)
+
+    def _warp_mesh(self, mask, centre, corner, size):
+        """On the plane, bilinear within each cell between two rungs: continuous across them."""
+        if max(size) > _MAX_MESH_SIDE:
+            raise UnusablePolygon(
+                f'curved polygon over {max(size)} pixels; at most {_MAX_MESH_SIDE}'
+            )
+        height, width = mask.shape
+        # Nowhere in the strip, which draws as blank.
+        source_x = np.full(size[::-1], -9, np.float32)
+        source_y = np.full(size[::-1], -9, np.float32)
+        top, bottom = self.top - corner, self.bottom - corner
+        plane = self.plane @ ((1, 0, corner[0]), (0, 1, corner[1]), (0, 0, 1))
+        flat_top, flat_bottom = _project(plane, top), _project(plane, bottom)
+        for i in range(len(top) - 1):
+            cell = np.stack((top[i], top[i + 1], bottom[i + 1], bottom[i]))
+            x0, y0 = np.maximum(np.floor(cell.min(0)), 0).astype(int)
+            x1, y1 = np.minimum(np.ceil(cell.max(0)) + 1, size).astype(int)
+            if x0 >= x1 or y0 >= y1:
+                continue
+            cell = np.stack((flat_top[i], flat_top[i + 1], flat_bottom[i + 1], flat_bottom[i]))
+            with np.errstate(all='ignore'):  # not finite far from the cell, hence not inside
+                x, y = _project_grid(plane, np.arange(x0, x1), np.arange(y0, y1))
+                u, v = _invert_bilinear(cell, x, y)
+            inside = (np.abs(u - 0.5) <= 0.5001) & (np.abs(v - 0.5) <= 0.5001)
+            u *= (self.stations[i + 1] - self.stations[i]) * width
+            u += self.stations[i] * width - centre[0]
+            v *= height
+            v -= centre[1]
+            np.copyto(source_x[y0:y1, x0:x1], u, where=inside)
+            np.copyto(source_y[y0:y1, x0:x1], v, where=inside)
+        return cv2.remap(mask, source_x, source_y, cv2.INTER_LINEAR)
 
     def rectify(self, image: np.ndarray, height: int) -> np.ndarray:
         """Lays out flat what the ribbon holds: see :func:`rectify`."""
@@ -128,16 +173,41 @@ class Ribbon(NamedTuple):
         """Maps points of a strip: see :func:`map_points`."""
         points = np.asarray(points, np.float64)
         u, v = points[..., 0] / strip_shape[1], points[..., 1] / strip_shape[0]
-        if len(self.top) == 2:
-            mapped = np.stack((u, v, np.ones_like(u)), -1)
-            mapped = mapped @ _homography(self.top, self.bottom, 1, 1).T
-            return (mapped[..., :2] / mapped[..., 2:]).astype(np.float32)
+        if self.plane is None:
+            homography = _homography(self.top, self.bottom, 1, 1)
+            return _project(homography, np.stack((u, v), -1)).astype(np.float32)
+        top, bottom = _project(self.plane, self.top), _project(self.plane, self.bottom)
         cell = np.clip(np.searchsorted(self.stations, u, 'right') - 1, 0, len(self.stations) - 2)
         u = ((u - self.stations[cell]) / np.diff(self.stations)[cell])[..., None]
         v = v[..., None]
-        upper = self.top[cell] * (1 - u) + self.top[cell + 1] * u
-        lower = self.bottom[cell] * (1 - u) + self.bottom[cell + 1] * u
-        return (upper * (1 - v) + lower * v).astype(np.float32)
+        upper = top[cell] * (1 - u) + top[cell + 1] * u
+        lower = bottom[cell] * (1 - u) + bottom[cell + 1] * u
+        on_plane = upper * (1 - v) + lower * v
+        return _project(np.linalg.inv(self.plane), on_plane).astype(np.float32)
+
+    def locate(self, points: np.ndarray) -> np.ndarray:
+        """Finds where along and across a curved ribbon points of the image lie.
+
+        Args:
+            points: (n, 2), pixels.
+
+        Returns:
+            float64 (n, 2): along and across, 0 to 1 within the ribbon; nan for points well outside.
+        """
+        x, y = _project(self.plane, np.asarray(points, np.float64)).T
+        top, bottom = _project(self.plane, self.top), _project(self.plane, self.bottom)
+        found = np.full((len(x), 2), np.nan)
+        off = np.full(len(x), _OUTSIDE)
+        for i in range(len(top) - 1):
+            cell = np.stack((top[i], top[i + 1], bottom[i + 1], bottom[i]))
+            with np.errstate(all='ignore'):
+                u, v = _invert_bilinear(cell, x, y)
+            away = np.maximum(np.abs(u - 0.5), np.abs(v - 0.5)) - 0.5
+            nearer = away < off
+            off[nearer] = away[nearer]
+            along = self.stations[i] + u * (self.stations[i + 1] - self.stations[i])
+            found[nearer] = np.stack((along, v), -1)[nearer]
+        return found
 
 
 def warp_strip(
@@ -198,6 +268,11 @@ def map_points(points: np.ndarray, polygon: np.ndarray, strip_shape: tuple[int, 
     return Ribbon.from_polygon(polygon).map(points, strip_shape)
 
 
+def is_convex(corners: np.ndarray) -> bool:
+    """Whether 4 corners, (4, 2), make a convex quadrilateral that is read clockwise."""
+    return min(_corner_turns(*corners.tolist())) > 0
+
+
 def _check_orientation(turns: list[float]) -> None:
     if min(turns) > 0:
         return
@@ -246,38 +321,45 @@ def _resample(line: np.ndarray, stations: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(stations, at, line[:, axis]) for axis in (0, 1)], -1)
 
 
-def _pairings(top: np.ndarray, bottom: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-    """Ways to pair the points of the two sides of a curve: tops, bottoms, stations.
+def _pair(top: np.ndarray, bottom: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs the points of the two sides of a curve.
 
-    As annotated, and, for annotators who did not set the points across from each other, at equal
-    shares of the arc length.
+    As annotated; or at equal shares of the arc length, for annotators who did not set the points
+    across from each other, which shows in longer rungs.
     """
     if len(top) > _MAX_RUNGS:
         stations = np.linspace(0, 1, _MAX_RUNGS)
-        return [(_resample(top, stations), _resample(bottom, stations), stations)]
-    annotated = _stations((top + bottom) / 2)
-    kept = np.append(True, np.diff(annotated) > _MIN_STEP)
+        return _resample(top, stations), _resample(bottom, stations)
     shares = np.sort(np.concatenate((_stations(top), _stations(bottom))))
     shares = shares[np.append(True, np.diff(shares) > _MIN_STEP)]
-    return [
-        (top[kept], bottom[kept], annotated[kept]),
-        (_resample(top, shares), _resample(bottom, shares), shares),
-    ]
+    by_share = _resample(top, shares), _resample(bottom, shares)
+    kept = np.append(True, np.diff(_stations((top + bottom) / 2)) > _MIN_STEP)
+    annotated = top[kept], bottom[kept]
+    if len(annotated[0]) < 2:  # the two sides run against each other
+        return by_share
+    return annotated if _mean_rung(*annotated) < _ASKEW * _mean_rung(*by_share) else by_share
 
 
-def _mean_rung(pairing: tuple[np.ndarray, ...]) -> float:
+def _mean_rung(top: np.ndarray, bottom: np.ndarray) -> float:
     """Mean length of the rungs along the strip: least when they stand straight."""
-    top, bottom, stations = pairing
-    if len(stations) < 2:  # the two sides run against each other
-        return math.inf
+    stations = _stations((top + bottom) / 2)
     rungs = _heights(top, bottom)
     return float((np.diff(stations) * (rungs[1:] + rungs[:-1])).sum() / 2)
 
 
-def _smooth(
+def _project(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
+    mapped = points @ homography[:, :2].T + homography[:, 2]
+    return mapped[..., :2] / mapped[..., 2:]
+
+
+def smooth(
     mask: np.ndarray, length: float, height: float
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """Averages a strip over the size of an image pixel.
+    """Averages a strip over the size of an image pixel, so that nothing aliases.
+
+    Args:
+        mask: uint8 (h, w).
+        length, height: Size in the image, in pixels.
 
     Returns:
         The smoothed strip and where, in strip coordinates, the centre of its first pixel now is.
@@ -297,43 +379,20 @@ def _homography(top: np.ndarray, bottom: np.ndarray, width: int, height: int) ->
     return cv2.getPerspectiveTransform(source, target)
 
 
-def _warp_quad(mask, centre, top, bottom, stations, size):
-    height, width = mask.shape
-    homography = _homography(top, bottom, width, height)
-    homography[:, 2] += homography[:, 0] * centre[0] + homography[:, 1] * centre[1]
-    return cv2.warpPerspective(mask, homography, size, flags=cv2.INTER_LINEAR)
-
-
-def _warp_mesh(mask, centre, top, bottom, stations, size):
-    """Bilinear within each cell between two rungs, hence continuous across them."""
-    if max(size) > _MAX_MESH_SIDE:
-        raise UnusablePolygon(f'curved polygon over {max(size)} pixels; at most {_MAX_MESH_SIDE}')
-    height, width = mask.shape
-    # Nowhere in the strip, which draws as blank.
-    source_x = np.full(size[::-1], -9, np.float32)
-    source_y = np.full(size[::-1], -9, np.float32)
-    for i in range(len(stations) - 1):
-        cell = np.stack((top[i], top[i + 1], bottom[i + 1], bottom[i]))
-        x0, y0 = np.maximum(np.floor(cell.min(0)), 0).astype(int)
-        x1, y1 = np.minimum(np.ceil(cell.max(0)) + 1, size).astype(int)
-        if x0 >= x1 or y0 >= y1:
-            continue
-        with np.errstate(all='ignore'):  # not finite far from the cell, hence not inside
-            u, v = _invert_bilinear(cell, np.arange(x0, x1), np.arange(y0, y1))
-        inside = (np.abs(u - 0.5) <= 0.5001) & (np.abs(v - 0.5) <= 0.5001)
-        u *= (stations[i + 1] - stations[i]) * width
-        u += stations[i] * width - centre[0]
-        v *= height
-        v -= centre[1]
-        np.copyto(source_x[y0:y1, x0:x1], u, where=inside)
-        np.copyto(source_y[y0:y1, x0:x1], v, where=inside)
-    return cv2.remap(mask, source_x, source_y, cv2.INTER_LINEAR)
+def _project_grid(
+    homography: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Projects the points of a grid: float32 (len(y), len(x)) each."""
+    h = homography.astype(np.float32).tolist()
+    x, y = x.astype(np.float32)[None, :], y.astype(np.float32)[:, None]
+    depth = (h[2][0] * x + h[2][2]) + h[2][1] * y
+    return tuple(((row[0] * x + row[2]) + row[1] * y) / depth for row in h[:2])
 
 
 def _invert_bilinear(
     cell: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where in a cell the points of a grid lie: u along it, v across it, 0 to 1 inside.
+    """Where in a cell points lie: u along it, v across it, 0 to 1 inside.
 
     A point is p = a + u e + v f + u v g, with e and f the sides at corner a. Since p - a - v f is
     parallel to e + v g, v solves a quadratic equation, of which the root next to the one for g = 0
@@ -343,7 +402,7 @@ def _invert_bilinear(
     e, f, g = b - a, d - a, c - d - b + a
     # u follows from either coordinate; take the one along which the two sides go further.
     axis = int(np.argmax(np.minimum(np.abs(e), np.abs(e + g))))
-    x, y = (x - a[0]).astype(np.float32)[None, :], (y - a[1]).astype(np.float32)[:, None]
+    x, y = x - np.float32(a[0]), y - np.float32(a[1])
     (e0, e1), (f0, f1), (g0, g1) = e.tolist(), f.tolist(), g.tolist()
     linear = x * g1 - (y * g0 + (e1 * f0 - e0 * f1))
     constant = y * (2 * e0) - x * (2 * e1)

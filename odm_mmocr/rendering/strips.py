@@ -1,17 +1,22 @@
 """A text as a flat, horizontal or stacked, picture of its glyphs."""
 
+import math
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from .caching import memory_bounded
 from .faults import UnusableText
-from .fonts import FontChain, Glyph, shaping_available
+from .fonts import Font, FontChain, Glyph, clusters, shaping_available
 
 MAX_CHARACTERS = 1000
 MAX_STRIP_SIDE = 16384  # OpenCV warps no picture with a side beyond 32767
 
+# Height of capitals, in pixels, from which on glyphs are drawn as they are. Lower ones are drawn
+# larger and averaged: hinting and whole pixels would bend and shift them.
+_FINE = 128
 # Blank border of a strip as a fraction of its height. Annotators leave about as much, and it keeps
 # the antialiased rim of the ink inside the polygon.
 _MARGIN = 0.04
@@ -20,6 +25,8 @@ _MARGIN = 0.04
 _NARROW = 0.35
 # Blank between stacked characters as a fraction of their common height.
 _STACK_GAP = 0.12
+# Dashes, dots in a row and East Asian brackets run along a column of text as they do along a line.
+_TURNED_IN_COLUMNS = frozenset('—―…‥ー～〜（）［］｛｝「」『』【】〖〗〈〉《》〔〕')
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +40,16 @@ class Strip:
         text: The text as drawn: normalised by :func:`normalize_text`.
         mask: uint8 (h, w), ink from 0 to 255. Shared by all who ask for it: not to be written to.
         edges: float32 (C + 1,), borders of the cells of the C characters, rising: x of horizontal
-            text, y of stacked text.
+            text, y of stacked text. Approximate in text that mixes directions.
         baseline: y of the baseline of horizontal text, which can lie outside the mask; the lower
             edge of stacked text.
         stacked: Whether the characters stand upright one below the other.
+        leftward: Whether the text is read from right to left: the last cell is of its first
+            character.
+        glyphs: For each character its mask, uint8 (h, w), 0 x 0 for a blank, and x and y of the
+            first pixel of that, at ``glyph_scale`` times the resolution of the strip. None of
+            stacked text and of text that is shaped as a whole.
+        glyph_scale: As ``glyphs`` says.
     """
 
     text: str
@@ -44,6 +57,9 @@ class Strip:
     edges: np.ndarray
     baseline: float
     stacked: bool = False
+    leftward: bool = False
+    glyphs: tuple[tuple[np.ndarray, int, int], ...] | None = None
+    glyph_scale: int = 1
 
     def character_quads(self) -> np.ndarray:
         """Cells of the characters: float32 (C, 4, 2), clockwise from the top left."""
@@ -53,7 +69,7 @@ class Strip:
         first, last = self.edges[:-1, None], self.edges[1:, None]
         quads[..., along] = np.where((0, 0, 1, 1) if self.stacked else (0, 1, 1, 0), last, first)
         quads[..., across] = np.where((0, 1, 1, 0) if self.stacked else (0, 0, 1, 1), extent, 0)
-        return quads
+        return quads[::-1] if self.leftward else quads
 
 
 def normalize_text(text: str) -> str:
@@ -93,15 +109,19 @@ def render_strip(text: str, fonts: FontChain, height: int, stacked: bool = False
     return _render_strip(normalize_text(text), fonts, int(height), bool(stacked))
 
 
-@memory_bounded(32 * 2**20, size=lambda strip: strip.mask.nbytes + strip.edges.nbytes + 1024)
+@memory_bounded(32 * 2**20, size=lambda strip: strip.mask.nbytes + 200 * len(strip.edges) + 1024)
 def _render_strip(text: str, fonts: FontChain, height: int, stacked: bool) -> Strip:
     if not text:
         raise UnusableText('an empty text cannot be drawn')
     if len(text) > MAX_CHARACTERS:
         raise UnusableText(f'text of {len(text)} characters; at most {MAX_CHARACTERS} can be drawn')
     # A character is rarely wider than 1.4 capitals are high.
-    height = max(1, min(height, MAX_STRIP_SIDE // (2 * len(text))))
-    return (_stack if stacked and len(text) > 1 else _line)(text, fonts, height)
+    limit = max(1, MAX_STRIP_SIDE // (2 * len(text)))
+    height = max(1, min(height, limit))
+    fineness = max(1, min(math.ceil(_FINE / height), limit // height))
+    draw = _stack if stacked and len(text) > 1 else _line
+    strip = draw(text, fonts, height * fineness)
+    return strip if fineness == 1 else _shrink(strip, fineness)
 
 
 def _line(text: str, fonts: FontChain, height: int) -> Strip:
@@ -109,15 +129,19 @@ def _line(text: str, fonts: FontChain, height: int) -> Strip:
     borders = [0.0]
     x_height = pen = 0.0
     shaped = _needs_shaping(text)
-    for font, run in fonts.runs(text):
+    leftward = shaped and _base_direction(text) == 'R'
+    runs = fonts.runs(text)
+    for font, run in _visual_order(runs, leftward) if shaped else runs:
         size = max(1, round(height / font.cap_height))
         x_height = max(x_height, font.x_height * size)
         if shaped:
             glyph = font.glyph(run, size, True)
             placed.append((glyph, round(pen)))
             face = font.at(size, True)
-            advances = [face.getlength(run[: i + 1]) for i in range(len(run))]
-            borders += [pen + advance for advance in advances]
+            ends = [face.getlength(run[: i + 1]) for i in range(len(run))]
+            if _base_direction(run) == 'R':
+                ends = [glyph.advance - end for end in (*ends[-2::-1], 0)]
+            borders += [pen + end for end in ends]
             pen += glyph.advance
             continue
         previous = None
@@ -149,14 +173,23 @@ def _line(text: str, fonts: FontChain, height: int) -> Strip:
     mask = np.zeros((bottom - top, right - left), np.uint8)
     for glyph, x in inked:
         _paste(mask, glyph.mask, x - left, -glyph.top - top)
-    return Strip(text, mask, _edges(borders, -left, right - left), float(-top))
+    glyphs = None
+    if not shaped:
+        glyphs = tuple((g.mask, x + g.left - left, -g.top - top) for g, x in placed)
+    edges = _edges(borders, -left, right - left)
+    return Strip(text, mask, edges, float(-top), leftward=leftward, glyphs=glyphs)
 
 
 def _stack(text: str, fonts: FontChain, height: int) -> Strip:
+    shaped = _needs_shaping(text)
     glyphs = []
+    lengths = []
     for font, run in fonts.runs(text):
         size = max(1, round(height / font.cap_height))
-        glyphs += [font.glyph(character, size) for character in run]
+        for cluster in clusters(run):
+            glyph = font.glyph(cluster, size, shaped)
+            glyphs.append(_turned(glyph) if cluster in _TURNED_IN_COLUMNS else glyph)
+            lengths.append(len(cluster))
     inked = [glyph for glyph in glyphs if glyph.mask.size]
     if not inked:
         raise UnusableText(f'{text!a} shows no ink in {[font.path for font in fonts]}')
@@ -168,7 +201,7 @@ def _stack(text: str, fonts: FontChain, height: int) -> Strip:
     margin = max(1, round(_MARGIN * width))
     borders = [-pitch / 2 + cell / 2]
     canvas = np.zeros((pitch * len(glyphs), width + 2 * margin), np.uint8)
-    for i, glyph in enumerate(glyphs):
+    for i, (glyph, length) in enumerate(zip(glyphs, lengths)):
         if glyph.mask.size:
             _paste(
                 canvas,
@@ -176,11 +209,28 @@ def _stack(text: str, fonts: FontChain, height: int) -> Strip:
                 margin + (width - glyph.mask.shape[1]) // 2,
                 i * pitch + ascent - glyph.top,
             )
-        borders.append(borders[-1] + pitch)
+        # A mark has no cell of its own.
+        borders += [borders[-1] + pitch] * length
     rows = np.flatnonzero(canvas.any(1))
     top, bottom = int(rows[0]), int(rows[-1]) + 1
     mask = np.pad(canvas[top:bottom], ((margin, margin), (0, 0)))
     return Strip(text, mask, _edges(borders, margin - top, len(mask)), float(len(mask)), True)
+
+
+def _turned(glyph: Glyph) -> Glyph:
+    """A glyph turned clockwise by a quarter about its middle."""
+    mask = np.rot90(glyph.mask, -1)
+    return glyph._replace(mask=mask, top=glyph.top - (glyph.mask.shape[0] - mask.shape[0]) // 2)
+
+
+def _shrink(strip: Strip, fineness: int) -> Strip:
+    """The same strip at a fraction of its resolution; its glyphs stay as they are."""
+    size = [max(1, round(side / fineness)) for side in strip.mask.shape[::-1]]
+    mask = cv2.resize(strip.mask, size, interpolation=cv2.INTER_AREA)
+    scale_x, scale_y = np.array(size) / strip.mask.shape[::-1]
+    edges = strip.edges * np.float32(scale_y if strip.stacked else scale_x)
+    baseline = strip.baseline * scale_y
+    return replace(strip, mask=mask, edges=edges, baseline=float(baseline), glyph_scale=fineness)
 
 
 def _paste(mask: np.ndarray, glyph: np.ndarray, x: int, y: int) -> None:
@@ -197,7 +247,8 @@ def _edges(borders: list[float], offset: float, end: int) -> np.ndarray:
 def _needs_shaping(text: str) -> bool:
     """Whether characters of a text join, reorder or carry marks of their own."""
     if text.isascii() or not any(
-        unicodedata.category(c).startswith('M') or unicodedata.bidirectional(c) in ('R', 'AL')
+        unicodedata.category(c) in ('Mn', 'Mc', 'Me', 'Cf')
+        or unicodedata.bidirectional(c) in ('R', 'AL')
         for c in text
     ):
         return False
@@ -207,6 +258,36 @@ def _needs_shaping(text: str) -> bool:
             'install a Pillow with raqm and fribidi (the wheels on Linux have raqm)'
         )
     return True
+
+
+def _base_direction(text: str) -> str:
+    """'R' of a text that begins from the right, 'L' of others."""
+    for character in text:
+        direction = unicodedata.bidirectional(character)
+        if direction in ('R', 'AL'):
+            return 'R'
+        if direction == 'L':
+            return 'L'
+    return 'L'
+
+
+def _visual_order(runs: list[tuple[Font, str]], leftward: bool) -> list[tuple[Font, str]]:
+    """Runs of one font each as they stand from left to right.
+
+    Rule L2 of the Unicode bidirectional algorithm, for whole runs; what is within a run is ordered
+    where it is shaped.
+    """
+    levels = [1 if _base_direction(run) == 'R' else 2 * leftward for _, run in runs]
+    order = list(range(len(runs)))
+    for level in (2, 1):
+        start = 0
+        while start < len(order):
+            end = start
+            while end < len(order) and levels[order[end]] >= level:
+                end += 1
+            order[start:end] = order[start:end][::-1]
+            start = max(end, start + 1)
+    return [runs[i] for i in order]
 
 
 def _is_invisible(character: str) -> bool:

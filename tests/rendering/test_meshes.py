@@ -5,7 +5,7 @@ import pytest
 from odm_mmocr.rendering.fonts import load_fonts
 from odm_mmocr.rendering.meshes import (
     Ribbon,
-    _smooth,
+    smooth,
     map_points,
     rectify,
     split_polygon,
@@ -202,5 +202,5 @@ def test_thousands_of_points_are_drawn_like_few():
 
 @pytest.mark.parametrize(('width', 'height'), [(64, 40), (127, 20), (64, 20), (42, 40), (127, 13)])
 def test_smoothing_keeps_full_ink_full(width, height):
-    smooth, _ = _smooth(np.full((40, 127), 255, np.uint8), width, height)
-    assert smooth[3:-3, 3:-3].min() == 255
+    smoothed, _ = smooth(np.full((40, 127), 255, np.uint8), width, height)
+    assert smoothed[3:-3, 3:-3].min() == 255
