@@ -10,7 +10,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=3),
 )
-custom_hooks = [dict(type='BackboneExportHook'), dict(type='SkippedSamplesHook')]
+custom_hooks = [dict(type='BackboneExportHook'), dict(type='DataFaultsHook')]
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='TextDetLocalVisualizer', name='visualizer', vis_backends=vis_backends)

@@ -11,6 +11,7 @@ from mmocr.datasets.transforms import LoadOCRAnnotations
 from mmocr.registry import DATASETS
 from torch.utils.data import Dataset
 
+from .errors import InvalidAnnotation
 from .seeding import SampleIndex, seeded
 
 
@@ -72,6 +73,7 @@ class SeededDataset(Dataset):
 
         Raises:
             IndexError: If there is no such sample.
+            InvalidAnnotation: If a transform was told to stop at wrong annotations and met one.
             RuntimeError: If it cannot be loaded in testing, or if, in training, `max_skips`
                 replacements cannot be loaded either. It names the file.
         """
@@ -84,6 +86,8 @@ class SeededDataset(Dataset):
             try:
                 with seeded((self.seed, epoch, int(index), attempt)):
                     sample = self.dataset[chosen]
+            except InvalidAnnotation:
+                raise
             except Exception as error:
                 reason = f'{self._file(chosen)}: {type(error).__name__}: {error}'
                 if self.test_mode:

@@ -1,4 +1,4 @@
-from .hooks import AtomicCheckpointHook, BackboneExportHook, SkippedSamplesHook
+from .hooks import AtomicCheckpointHook, BackboneExportHook, DataFaultsHook
 from .loops import ResumableIterTrainLoop
 from .optim_wrapper import AutoAmpOptimWrapper, CpuAmpOptimWrapper
 
@@ -7,6 +7,6 @@ __all__ = [
     'AutoAmpOptimWrapper',
     'BackboneExportHook',
     'CpuAmpOptimWrapper',
+    'DataFaultsHook',
     'ResumableIterTrainLoop',
-    'SkippedSamplesHook',
 ]

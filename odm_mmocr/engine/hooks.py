@@ -15,6 +15,8 @@ from odm_mmocr.checkpoints import (
 )
 from odm_mmocr.checkpoints.saving import written_whole
 
+MAX_EXAMPLES = 20
+
 
 class DeferredRemoval:
     """A file backend that only notes what it is asked to remove.
@@ -127,24 +129,37 @@ class BackboneExportHook(Hook):
 
 
 @HOOKS.register_module()
-class SkippedSamplesHook(Hook):
-    """Count the samples that :class:`SeededDataset` had to skip, over all workers.
+class DataFaultsHook(Hook):
+    """Count, over all workers, what is wrong with the training data.
 
-    The sum is in the log as ``skipped``; the reasons stand there at the end of training.
+    Samples that :class:`SeededDataset` had to skip are ``skipped`` in the log, words that
+    :class:`RenderDestylizedLabel` could not draw as they should be are ``label_faults``. What they
+    were stands there at the end of training.
     """
 
     def before_train(self, runner) -> None:
         """Start from zero."""
-        self.reasons = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.label_faults: Counter[str] = Counter()
+        self.examples: dict[str, dict[str, None]] = {}
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Collect what the samples of this batch tell."""
         for sample in data_batch['data_samples']:
-            self.reasons.update(sample.metainfo.get('skipped', ()))
-        if self.reasons:
-            runner.message_hub.update_scalar('train/skipped', self.reasons.total())
+            self.skipped.update(sample.metainfo.get('skipped', ()))
+            for kind, report in sample.metainfo.get('label_faults', ()):
+                self.label_faults[kind] += 1
+                examples = self.examples.setdefault(kind, {})
+                if len(examples) < MAX_EXAMPLES:
+                    examples[report] = None
+        for name in ('skipped', 'label_faults'):
+            if counter := getattr(self, name):
+                runner.message_hub.update_scalar(f'train/{name}', counter.total())
 
     def after_train(self, runner) -> None:
-        """Say once what was skipped and why."""
-        for reason, times in self.reasons.most_common(20):
+        """Say once what was wrong, and where."""
+        for reason, times in self.skipped.most_common(MAX_EXAMPLES):
             runner.logger.warning(f'Skipped {times} time(s): {reason}')
+        for kind, times in self.label_faults.most_common():
+            lines = ''.join(f'\n  {report}' for report in self.examples[kind])
+            runner.logger.warning(f'Labels: {kind}, {times} time(s), as in{lines}')

@@ -60,7 +60,7 @@ def make_runner(tmp_path):
             default_hooks=dict(
                 checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=2)
             ),
-            custom_hooks=[dict(type='SkippedSamplesHook')],
+            custom_hooks=[dict(type='DataFaultsHook')],
             log_processor=dict(by_epoch=False),
             log_level='WARNING',
             randomness=dict(seed=0),

@@ -1,10 +1,14 @@
 import errno
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
 
 from odm_mmocr.checkpoints.saving import WholeFileBackend
+from odm_mmocr.engine import DataFaultsHook
+from odm_mmocr.structures import ODMDataSample
 
 
 def files(folder):
@@ -76,7 +80,25 @@ def test_the_best_checkpoint_stays_until_a_better_one_is_written(
 def test_skipped_samples_are_counted_in_any_process(make_runner, workers):
     runner = make_runner(10, workers)  # three epochs of ten samples, one of them broken
     runner.train()
-    hook = next(h for h in runner.hooks if type(h).__name__ == 'SkippedSamplesHook')
-    assert hook.reasons.total() >= 3
-    assert all('three.jpg' in reason for reason in hook.reasons)
-    assert runner.message_hub.get_scalar('train/skipped').current() == hook.reasons.total()
+    hook = next(h for h in runner.hooks if type(h).__name__ == 'DataFaultsHook')
+    assert hook.skipped.total() >= 3
+    assert all('three.jpg' in reason for reason in hook.skipped)
+    assert runner.message_hub.get_scalar('train/skipped').current() == hook.skipped.total()
+    assert 'train/label_faults' not in runner.message_hub.log_scalars
+
+
+def test_faults_of_labels_are_counted_by_kind():
+    """With one bad word in each of two samples, twice."""
+    hook, logged = DataFaultsHook(), []
+    sample = ODMDataSample(metainfo=dict(label_faults=[('unusable polygon', 'a.jpg, instance 3')]))
+    runner = SimpleNamespace(
+        message_hub=MessageHub('faults'), logger=SimpleNamespace(warning=logged.append)
+    )
+    hook.before_train(runner)
+    for _ in range(2):
+        hook.after_train_iter(runner, 0, dict(data_samples=[sample, ODMDataSample(), sample]))
+    hook.after_train(runner)
+    assert runner.message_hub.get_scalar('train/label_faults').current() == 4
+    assert len(logged) == 1
+    assert 'unusable polygon, 4 time(s)' in logged[0]
+    assert logged[0].count('a.jpg, instance 3') == 1

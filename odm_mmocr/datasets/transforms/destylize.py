@@ -1,16 +1,27 @@
 """The destylized label, drawn last, at the size the network sees."""
 
 import logging
+from collections import Counter
+from typing import ClassVar
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 from mmocr.registry import TRANSFORMS
 
-from odm_mmocr.rendering import fill_polygons, load_fonts, normalize_text, render_words
+from odm_mmocr.rendering import (
+    Undrawable,
+    UnusableCharacters,
+    fill_polygons,
+    load_fonts,
+    render_words,
+)
 from odm_mmocr.rendering.fonts import FontSpec
 
+from ..errors import InvalidAnnotation
 from .prompt import check_spotting, ensure_prompt, readable
+
+MAX_LOGGED = 20
 
 
 @TRANSFORMS.register_module()
@@ -22,8 +33,13 @@ class RenderDestylizedLabel(BaseTransform):
 
     What nobody can read is no background: ignored instances, those without text, and prompted
     words that cannot be drawn (no font covers them, or text does not fit into their polygon) are
-    marked in an ignore map. Ink of prompted words is never ignored. The first word that cannot be
-    drawn is logged, once a process; the attribute `num_undrawn` counts them all.
+    marked in an ignore map. Ink of prompted words is never ignored.
+
+    Where the pipeline has boxes of single characters, each glyph is drawn into its own.
+
+    What is wrong with an annotation is logged with file and instance, once a process, the first
+    20 of each kind; the attribute `faults` (Counter) counts all by kind, and
+    :class:`~odm_mmocr.engine.DataFaultsHook` sums them up over all workers.
 
     Required Keys:
 
@@ -31,6 +47,7 @@ class RenderDestylizedLabel(BaseTransform):
     - gt_texts (list[str])
     - gt_ignored (np.bool_)
     - img_shape (tuple[int, int]), or img (np.uint8)
+    - gt_char_polygons (list[np.float32]), (C, 4, 2) each (optional)
     - gt_prompted (np.bool_) (optional)
     - prompt_texts (list[str]) (optional)
 
@@ -41,6 +58,8 @@ class RenderDestylizedLabel(BaseTransform):
     - gt_destylized_dropped (np.uint8): (H, W), ink of the readable words that are not prompted;
       with `with_dropped` only.
     - prompt_texts (list[str]), prompt_noise (list[bool]), gt_prompted (np.bool_): where absent.
+    - label_faults (list[tuple[str, str]]): kind of each fault, and file, instance and what is
+      wrong; only where there are any.
 
     Args:
         fonts (str, path or Sequence, optional): Font file, or several that fall back on each other
@@ -49,87 +68,125 @@ class RenderDestylizedLabel(BaseTransform):
         with_dropped (bool): Whether to draw the words that are not prompted as well, into a label
             of their own, to measure leaks. Defaults to False.
         max_words (int): Most words of a prompt that is set here. Defaults to 32.
+        use_char_polygons (bool): Whether to draw glyphs into the boxes of their characters, where
+            there are any, rather than words along their polygons. Defaults to True.
+        on_invalid (str): What to do about a prompted word that cannot be drawn, or whose character
+            boxes do not fit: 'ignore', as described above, or 'raise' an error, which no data set
+            skips. Defaults to 'ignore'.
 
     Raises:
         FileNotFoundError: If a font file does not exist.
-        ValueError: If a font file is none.
+        ValueError: If a font file is none, or `on_invalid` is something else.
 
     Source: ODM (arXiv 2403.00303), generation of the destylized labels.
     """
 
-    _has_warned = False  # for all instances in a process
+    _logged: ClassVar[dict[str, set]] = {}  # by kind, for all instances in a process
 
     def __init__(
-        self, fonts: FontSpec = None, with_dropped: bool = False, max_words: int = 32
+        self,
+        fonts: FontSpec = None,
+        with_dropped: bool = False,
+        max_words: int = 32,
+        use_char_polygons: bool = True,
+        on_invalid: str = 'ignore',
     ) -> None:
+        if on_invalid not in ('ignore', 'raise'):
+            raise ValueError(f"on_invalid must be 'ignore' or 'raise', not {on_invalid!r}")
         self.fonts = load_fonts(fonts)
         self.with_dropped = with_dropped
         self.max_words = max_words
-        self.num_undrawn = 0
+        self.use_char_polygons = use_char_polygons
+        self.on_invalid = on_invalid
+        self.faults: Counter[str] = Counter()
 
     def transform(self, results: dict) -> dict:
         """Add the label to `results`.
 
         Raises:
             ValueError: If the annotations are not for text spotting or out of step.
+            InvalidAnnotation: If a word cannot be drawn, with `on_invalid='raise'`.
         """
         check_spotting(results)
         ensure_prompt(results, self.max_words)
         shape = results['img_shape'] if 'img_shape' in results else results['img'].shape
         shape = tuple(int(side) for side in shape[:2])
-        polygons, texts = results['gt_polygons'], results['gt_texts']
         is_readable = readable(results)
         prompted = np.asarray(results['gt_prompted'], bool) & is_readable
-        if len(prompted) != len(polygons):
-            raise ValueError(
-                f'{results.get("img_path")}: {len(polygons)} polygons but {len(prompted)} prompt '
-                'flags are out of step. Place the geometry before the choice of the prompt'
-            )
+        self._check_step(results, 'gt_prompted', 'prompt flags')
+        if self.use_char_polygons and 'gt_char_polygons' in results:
+            self._check_step(results, 'gt_char_polygons', 'lists of character boxes')
 
-        label, drawn = self._render(polygons, texts, prompted, shape)
-        undrawn = prompted & ~drawn
-        self._report(results, np.flatnonzero(undrawn))
-        unknown = np.flatnonzero(~is_readable | undrawn)
+        label, faults = self._render(results, prompted, shape)
+        self._report(results, faults)
+        undrawn = [i for i, fault in faults.items() if isinstance(fault, Undrawable)]
+        unknown = ~is_readable
+        unknown[undrawn] = True
+        polygons = [results['gt_polygons'][i] for i in np.flatnonzero(unknown)]
         # Ink of a neighbour that reaches into an unknown region is known all the same.
-        ignore = fill_polygons([polygons[i] for i in unknown], shape) & (label == 0)
         results['gt_destylized'] = label
-        results['gt_destylized_ignore'] = ignore
+        results['gt_destylized_ignore'] = fill_polygons(polygons, shape) & (label == 0)
         if self.with_dropped:
-            dropped, _ = self._render(polygons, texts, is_readable & ~prompted, shape)
+            dropped, _ = self._render(results, is_readable & ~prompted, shape)
             results['gt_destylized_dropped'] = dropped
         return results
 
-    def _render(
-        self, polygons: list, texts: list[str], chosen: np.ndarray, shape: tuple[int, int]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Label of the chosen instances, and which of all, bool (N,), are drawn in it."""
-        indices = np.flatnonzero(chosen)
-        drawn = np.zeros(len(chosen), bool)
-        label, faults = render_words(
-            [polygons[i] for i in indices], [texts[i] for i in indices], shape, self.fonts
-        )
-        drawn[indices] = [fault is None for fault in faults]
-        return label, drawn
+    def _check_step(self, results: dict, key: str, name: str) -> None:
+        count, expected = len(results[key]), len(results['gt_polygons'])
+        if count != expected:
+            raise ValueError(
+                f'{results.get("img_path")}: {expected} polygons but {count} {name} are out of '
+                'step. Place geometry, by WarpScene, before the choice of the prompt'
+            )
 
-    def _report(self, results: dict, undrawn: np.ndarray) -> None:
-        self.num_undrawn += len(undrawn)
-        if len(undrawn) == 0 or RenderDestylizedLabel._has_warned:
-            return
-        RenderDestylizedLabel._has_warned = True
-        i = int(undrawn[0])
-        text = results['gt_texts'][i]
-        if self.fonts.covers(normalize_text(text)):
-            reason, remedy = 'its polygon or text is unusable', 'check the annotation'
-        else:
-            reason = f'no font covers it ({", ".join(font.path for font in self.fonts)})'
-            remedy = 'add a font by RenderDestylizedLabel(fonts=[...])'
-        print_log(
-            f'{results.get("img_path")}, instance {i}: {text!a} cannot be drawn, {reason}, and is '
-            f'left out of the loss: {remedy}. Further such words are counted but not logged.',
-            logger='current',
-            level=logging.WARNING,
+    def _render(
+        self, results: dict, chosen: np.ndarray, shape: tuple[int, int]
+    ) -> tuple[np.ndarray, dict[int, Undrawable | UnusableCharacters]]:
+        """Label of the chosen instances, and what is wrong with which of them."""
+        indices = np.flatnonzero(chosen)
+        boxes = results.get('gt_char_polygons') if self.use_char_polygons else None
+        label, faults = render_words(
+            [results['gt_polygons'][i] for i in indices],
+            [results['gt_texts'][i] for i in indices],
+            shape,
+            self.fonts,
+            None if boxes is None else [boxes[i] for i in indices],
         )
+        return label, {int(i): fault for i, fault in zip(indices, faults) if fault is not None}
+
+    def _report(self, results: dict, faults: dict[int, Undrawable | UnusableCharacters]) -> None:
+        if not faults:
+            return
+        reports = []
+        for i, fault in faults.items():
+            where = f'{results.get("img_path")}, instance {i}'
+            text = results['gt_texts'][i]
+            report = f'{where}: {text!a} cannot be drawn as it should, {fault}'
+            if self.on_invalid == 'raise':
+                raise InvalidAnnotation(
+                    f'{report}. Mend the annotation or, with a font that is missing, add it by '
+                    "RenderDestylizedLabel(fonts=[...]); on_invalid='ignore' goes on"
+                )
+            reports.append((fault.kind, report))
+            self.faults[fault.kind] += 1
+            self._log(where, fault, report)
+        results['label_faults'] = reports
+
+    def _log(self, where: str, fault: Undrawable | UnusableCharacters, report: str) -> None:
+        logged = self._logged.setdefault(fault.kind, set())
+        if where in logged or len(logged) == MAX_LOGGED:
+            return
+        logged.add(where)
+        outcome = 'is left out of the loss' if isinstance(fault, Undrawable) else 'is drawn whole'
+        more = (
+            '. Further such words are counted but not logged' if len(logged) == MAX_LOGGED else ''
+        )
+        print_log(f'{report}; it {outcome}{more}', logger='current', level=logging.WARNING)
 
     def __repr__(self) -> str:
         paths = [font.path for font in self.fonts]
-        return f'{type(self).__name__}(fonts={paths}, with_dropped={self.with_dropped})'
+        return (
+            f'{type(self).__name__}(fonts={paths}, with_dropped={self.with_dropped}, '
+            f'max_words={self.max_words}, use_char_polygons={self.use_char_polygons}, '
+            f'on_invalid={self.on_invalid!r})'
+        )

@@ -72,6 +72,7 @@ class PackODMInputs(BaseTransform):
             'scale_factor',
             'homography',
             'sample_idx',
+            'label_faults',
         ),
     ) -> None:
         self.vocabulary = build_vocabulary(vocabulary)

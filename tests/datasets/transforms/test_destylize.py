@@ -4,9 +4,12 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip('mmocr')
 
+from odm_mmocr.datasets import SeededDataset
+from odm_mmocr.datasets.errors import InvalidAnnotation
 from odm_mmocr.datasets.transforms.destylize import RenderDestylizedLabel
 from odm_mmocr.rendering import fill_polygons, render_label
 
@@ -43,7 +46,7 @@ def test_unreadable_and_undrawable_words_are_ignored():
     ignore = transform(sample())['gt_destylized_ignore']
     assert ignore.dtype == bool
     np.testing.assert_array_equal(ignore, fill_polygons([box(150, 5), box(5, 70)], SHAPE))
-    assert transform.num_undrawn == 1
+    assert transform.faults == {'no font for the text': 1}
 
 
 def test_instances_without_text_are_ignored():
@@ -93,20 +96,87 @@ def test_bad_polygons_are_survived_and_counted():
     transform = RenderDestylizedLabel()
     label = transform(sample(gt_polygons=polygons))['gt_destylized']
     np.testing.assert_array_equal(label, render_label([box(150, 70)], ['Beta'], SHAPE))
-    assert transform.num_undrawn == 2
+    assert transform.faults == {'unusable polygon': 2}
 
 
-def test_first_undrawn_word_is_logged_once(monkeypatch):
+@pytest.fixture
+def log(monkeypatch):
     lines = []
     monkeypatch.setattr(
         'odm_mmocr.datasets.transforms.destylize.print_log', lambda line, **_: lines.append(line)
     )
-    monkeypatch.setattr(RenderDestylizedLabel, '_has_warned', False)
+    monkeypatch.setattr(RenderDestylizedLabel, '_logged', {})
+    return lines
+
+
+def test_each_fault_is_said_once_and_counted_always(log):
+    transform = RenderDestylizedLabel()
     for _ in range(3):
-        RenderDestylizedLabel()(sample())
-    assert len(lines) == 1
-    assert 'scene.jpg, instance 2' in lines[0]
-    assert ascii('汉字') in lines[0]
+        results = transform(sample())
+    assert transform.faults.total() == 3
+    assert len(log) == 1
+    assert 'scene.jpg, instance 2' in log[0]
+    assert ascii('汉字') in log[0]
+    ((kind, report),) = results['label_faults']
+    assert kind == 'no font for the text'
+    assert report in log[0]
+    assert 'label_faults' not in transform(sample(gt_texts=['Alpha', '###', 'C', 'Beta']))
+
+
+def test_a_data_set_of_faults_does_not_flood_the_log(log):
+    transform = RenderDestylizedLabel()
+    for i in range(100):
+        transform(sample(img_path=f'{i}.jpg'))
+    assert transform.faults.total() == 100
+    assert len(log) == 20
+    assert 'not logged' in log[-1]
+
+
+def test_faults_can_stop_a_training():
+    """Not the loading of one sample, which the data set would replace by another."""
+    transform = RenderDestylizedLabel(on_invalid='raise')
+    with pytest.raises(InvalidAnnotation, match='instance 2.*no font'):
+        transform(sample())
+    transform(sample(gt_texts=['Alpha', '###', '', 'Beta']))  # ignored and empty are no faults
+
+    class Scenes(torch.utils.data.Dataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return transform(sample())
+
+    with pytest.raises(InvalidAnnotation):
+        SeededDataset(Scenes())[0]
+    with pytest.raises(ValueError, match="'warn'"):
+        RenderDestylizedLabel(on_invalid='warn')
+
+
+def test_glyphs_go_into_the_boxes_of_their_characters(log):
+    """Unevenly spaced ones: the letters of the word stand apart."""
+    quads = [box(5, 5, 20, 30), box(60, 5, 30, 30)]
+    quads = [np.stack([quad.reshape(4, 2) for quad in quads])]
+    scene = {
+        'gt_polygons': [box(5, 5)],
+        'gt_texts': ['AB'],
+        'gt_ignored': np.array([False]),
+    }
+    label = RenderDestylizedLabel()(sample(**scene, gt_char_polygons=quads))['gt_destylized']
+    assert label[:, 5:25].any()
+    assert label[:, 60:90].any()
+    assert not label[:, 26:60].any()
+    whole = render_label([box(5, 5)], ['AB'], SHAPE)
+    spared = RenderDestylizedLabel(use_char_polygons=False)
+    np.testing.assert_array_equal(
+        spared(sample(**scene, gt_char_polygons=quads))['gt_destylized'], whole
+    )
+    transform = RenderDestylizedLabel()
+    results = transform(sample(**scene, gt_char_polygons=[quads[0][:1]]))
+    np.testing.assert_array_equal(results['gt_destylized'], whole)
+    assert not results['gt_destylized_ignore'].any()
+    assert transform.faults == {'unusable character boxes': 1}
+    with pytest.raises(ValueError, match='character boxes are out of step'):
+        transform(sample(**scene, gt_char_polygons=[]))
 
 
 def test_errors_are_raised_where_they_enter(tmp_path):
