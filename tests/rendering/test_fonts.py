@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
+from fontTools.ttLib import TTFont
 from fontTools.ttLib.tables.TupleVariation import TupleVariation
 
 from odm_mmocr.rendering.fonts import Font, FontChain, default_font_path, find_font, load_fonts
@@ -151,3 +152,29 @@ def test_variable_fonts_are_regular(font_folder, tmp_path):
     variable, regular = (Font(str(tmp_path / f'{n}.ttf')) for n in ('variable', 'regular'))
     width = variable.glyph('l', 200).mask.shape[1]
     assert width == pytest.approx(regular.glyph('l', 200).mask.shape[1], abs=1)
+
+
+def test_blanks_and_boxes_are_no_glyphs(tmp_path, japanese):
+    """Some fonts map scripts that they lack to an empty glyph, or to their box."""
+    with TTFont(default_font_path()) as font:
+        glyphs, metrics = font['glyf'], font['hmtx']
+        glyphs['box.copy'], metrics['box.copy'] = glyphs['.notdef'], metrics['.notdef']
+        font['cmap'].tables = [table for table in font['cmap'].tables if table.isUnicode()]
+        for table in font['cmap'].tables:
+            table.cmap.update({ord('日'): 'space', ord('本'): 'box.copy', ord('語'): 'A'})
+        path = tmp_path / 'fake.ttf'
+        font.save(path)
+    fake = Font(str(path))
+    assert fake.covers('日本語')
+    assert [fake.shows(c) for c in '日本語'] == [False, False, True]
+    assert not load_fonts(path).covers('日本')
+    chain = load_fonts([path, japanese])
+    assert chain.runs('日') == [(chain.fonts[1], '日')]
+
+
+def test_blanks_and_real_boxes_are_shown():
+    font = load_fonts().fonts[0]
+    assert font.shows('a b\u00a0c')
+    assert font.shows('\u25a1\u25af')
+    assert font.shows('a\u200db')  # a joiner shows nothing, in any font
+    assert not font.shows('汉')

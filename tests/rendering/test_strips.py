@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -5,6 +6,7 @@ from odm_mmocr.rendering.fonts import default_font_path, load_fonts, shaping_ava
 from odm_mmocr.rendering.strips import MAX_STRIP_SIDE, normalize_text, render_strip
 
 FONTS = load_fonts()
+raqm = pytest.mark.skipif(not shaping_available(), reason='this Pillow has no raqm and fribidi')
 
 
 def ink_box(mask: np.ndarray) -> tuple[int, int, int, int]:
@@ -135,7 +137,7 @@ def test_fallback_font_is_as_high_as_the_first(letters_only):
     assert abs(heights[0] - heights[1]) <= 3
 
 
-@pytest.mark.skipif(not shaping_available(), reason='this Pillow has no raqm and fribidi')
+@raqm
 def test_joined_scripts_are_shaped():
     strip = render_strip('سلام', FONTS, 64)
     apart = sum(render_strip(character, FONTS, 64).mask.shape[1] for character in 'سلام')
@@ -149,7 +151,7 @@ def test_unshaped_scripts_are_refused_without_raqm(monkeypatch):
         render_strip('مرحبا', FONTS, 61)
 
 
-@pytest.mark.skipif(not shaping_available(), reason='this Pillow has no raqm and fribidi')
+@raqm
 def test_pairs_are_kerned():
     """As in "AV", whose letters reach into each other's cells."""
     kerned, plain = (render_strip(text, FONTS, 200) for text in ('AVAVA', 'AAAVV'))
@@ -157,3 +159,88 @@ def test_pairs_are_kerned():
     cells = np.diff(kerned.edges)
     assert cells[1] == pytest.approx(cells[3], abs=2)
     assert cells[1] == pytest.approx(cells[2], abs=2)
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'Zürich', 'Łódź', 'Việt', 'Ωμέγα', 'Москва', 'Їжак', '12,50€', '−5°C', '½x²', 'don’t',
+        '日本語', 'カタカナ', '漢字Tokyo', 'mixed漢字', '（注）',
+    ],
+)  # fmt: skip
+def test_scripts_of_separate_letters(text, japanese):
+    """Every character has ink in its own cell, in its order."""
+    strip = render_strip(text, load_fonts([default_font_path(), japanese]), 64)
+    assert strip.text == text
+    assert len(strip.edges) == len(text) + 1
+    assert not strip.leftward
+    for start, end in zip(strip.edges, strip.edges[1:]):
+        assert strip.mask[:, round(start) : round(end)].max() > 127
+
+
+@raqm
+@pytest.mark.parametrize('text', ['x\u0302\u0323', 'x\u0301', 'q\u0327', 'שָׁ', 'ي\u064e'])
+def test_marks_sit_on_their_letters(text):
+    """The picture of the letter, and more ink above or below, but hardly any beside."""
+    text = normalize_text(text)
+    marked, plain = render_strip(text, FONTS, 128).mask, render_strip(text[0], FONTS, 128).mask
+    assert marked.shape[0] >= plain.shape[0]
+    assert marked.shape[1] <= 1.35 * plain.shape[1]
+    assert marked.sum(dtype=float) > 1.01 * plain.sum(dtype=float)
+
+
+@raqm
+@pytest.mark.parametrize('text', ['שלום', 'سلام', 'مرحبا'])
+def test_right_to_left(text):
+    """The first letter stands last, and its cell is the first of the quads."""
+    strip = render_strip(text, FONTS, 64)
+    assert strip.leftward
+    quads = strip.character_quads()
+    assert (np.diff(quads[:, 0, 0]) <= 0).all()
+    assert quads[0, 1, 0] == strip.mask.shape[1]
+    longer = render_strip(text + 'ו', FONTS, 64)
+    assert longer.mask.shape[1] > strip.mask.shape[1]
+    shared = strip.mask.shape[1] // 2
+    rows = min(strip.mask.shape[0], longer.mask.shape[0]) - 12
+    difference = np.abs(strip.mask[4:rows, -shared:].astype(int) - longer.mask[4:rows, -shared:])
+    assert difference.mean() < 12
+
+
+@raqm
+@pytest.mark.parametrize('text', ['שלום12', '12שלום', 'שלום ab', 'ab שלום', 'א1ב2ג', 'x שלום 12 y'])
+def test_directions_mix_alike_in_one_font_and_in_several(text, hebrew_only):
+    """Runs of several fonts are ordered as one font orders all of them."""
+    mixed = render_strip(text, load_fonts([hebrew_only, default_font_path()]), 64).mask
+    single = render_strip(text, FONTS, 64).mask
+    assert abs(mixed.shape[1] - single.shape[1]) <= 3
+    width = min(mixed.shape[1], single.shape[1])
+    a, b = mixed[:, :width] > 127, single[:, :width] > 127
+    assert (a & b).sum() / (a | b).sum() > 0.6
+
+
+def test_brackets_and_dashes_turn_in_a_column(japanese):
+    fonts = load_fonts(japanese)
+    line, column = render_strip('一', fonts, 64).mask, render_strip('本ー本', fonts, 64, True)
+    assert line.shape[1] > line.shape[0]
+    start, end = column.edges[1:3].astype(int)
+    ink = np.argwhere(column.mask[start:end] > 127)
+    high, wide = np.ptp(ink, axis=0)
+    assert high > 3 * wide
+
+
+@raqm
+def test_marks_stay_on_their_letters_in_a_column():
+    strip = render_strip('ex\u0301x', FONTS, 64, True)
+    assert len(strip.edges) == 5
+    assert strip.edges[3] == strip.edges[2] or strip.edges[2] == strip.edges[1]
+    plain = render_strip('exx', FONTS, 64, True)
+    assert strip.mask.shape[1] == plain.mask.shape[1]
+
+
+def test_every_resolution_shows_the_same():
+    """Small strips are averages of large ones: neither hinted nor shifted."""
+    large = render_strip('Same', FONTS, 512).mask
+    for height in (16, 32, 48, 100):
+        small = render_strip('Same', FONTS, height).mask
+        again = cv2.resize(large, small.shape[::-1], interpolation=cv2.INTER_AREA)
+        assert np.abs(again.astype(int) - small).mean() < 6
