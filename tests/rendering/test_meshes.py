@@ -5,9 +5,9 @@ import pytest
 from odm_mmocr.rendering.fonts import load_fonts
 from odm_mmocr.rendering.meshes import (
     Ribbon,
-    smooth,
     map_points,
     rectify,
+    smooth,
     split_polygon,
     warp_strip,
 )

@@ -253,10 +253,27 @@ def test_bad_settings_are_refused_when_built(settings, error, message):
         SceneSynthesizer(**settings)
 
 
-def test_a_label_rendered_in_the_same_font_covers_the_letters():
-    """Scene and label agree on where the letters of a polygon stand."""
-    settings = dict(size=(256, 256), text_height=(24, 80), fonts=default_font_path(), curved=0.4)
-    for scene in make(10, with_glyphs=True, **settings):
-        label = render_label(scene.polygons, scene.texts, (256, 256)).astype(float)
-        glyphs = scene.glyph_mask().astype(float)
-        assert np.minimum(label, glyphs).sum() > 0.85 * np.maximum(label, glyphs).sum()
+PLAIN = dict(max_rotation=0, perspective=0, vertical=0, curved=0)
+
+
+@pytest.mark.parametrize('with_boxes', [False, True], ids=['polygons', 'boxes'])
+@pytest.mark.parametrize(
+    'geometry',
+    [PLAIN, PLAIN | dict(max_rotation=180), PLAIN | dict(perspective=1), PLAIN | dict(curved=1)],
+    ids=['straight', 'rotated', 'perspective', 'curved'],
+)
+def test_labels_in_the_same_font_meet_the_letters(geometry, with_boxes):
+    """Word by word: drawn from polygon and text alone, and with the boxes of the characters."""
+    shape, fonts = (384, 384), default_font_path()
+    words = 0
+    for scene in make(6, with_glyphs=True, size=shape, fonts=fonts, **geometry):
+        for text, polygon, quads, (patch, (x, y)) in zip(
+            scene.texts, scene.polygons, scene.character_quads, scene.glyphs, strict=True
+        ):
+            letters = np.zeros(shape, np.uint8)
+            letters[y : y + patch.shape[0], x : x + patch.shape[1]] = patch
+            label = render_label([polygon], [text], shape, fonts, [quads] if with_boxes else None)
+            both, either = (letters > 127) & (label > 127), (letters > 127) | (label > 127)
+            assert both.sum() >= 0.8 * either.sum(), text
+            words += 1
+    assert words > 10

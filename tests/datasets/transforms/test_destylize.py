@@ -11,7 +11,10 @@ pytest.importorskip('mmocr')
 from odm_mmocr.datasets import SeededDataset
 from odm_mmocr.datasets.errors import InvalidAnnotation
 from odm_mmocr.datasets.transforms.destylize import RenderDestylizedLabel
+from odm_mmocr.datasets.transforms.warp_scene import WarpScene, warp_image
 from odm_mmocr.rendering import fill_polygons, render_label
+from odm_mmocr.rendering.fonts import default_font_path
+from odm_mmocr.synthesis import SceneSynthesizer
 
 SHAPE = (120, 300)
 
@@ -197,3 +200,27 @@ def test_copies_for_workers_draw_the_same():
     copy = pickle.loads(pickle.dumps(transform))
     for key in ('gt_destylized', 'gt_destylized_ignore', 'gt_destylized_dropped'):
         np.testing.assert_array_equal(transform(sample())[key], copy(sample())[key])
+
+
+def test_glyphs_follow_their_boxes_through_a_warp():
+    """On synthesized scenes in the font of the label: it meets the letters that WarpScene moves."""
+    font = default_font_path()
+    scenes = SceneSynthesizer(size=(384, 384), fonts=font, with_glyphs=True, curved=0.3)
+    warp, render = WarpScene(scale=(448, 448), crop=(0.8, 1.0)), RenderDestylizedLabel(font)
+    for index in range(6):
+        np.random.seed(index)
+        scene = scenes(np.random.default_rng(index))
+        count = len(scene.texts)
+        results = warp(
+            dict(
+                img=scene.image,
+                gt_polygons=[polygon.ravel() for polygon in scene.polygons],
+                gt_texts=scene.texts,
+                gt_ignored=np.zeros(count, bool),
+                gt_char_polygons=scene.character_quads,
+            )
+        )
+        results['gt_ignored'][:] = False
+        label = render(results)['gt_destylized'] > 127
+        letters = warp_image(scene.glyph_mask(), results['homography'], (448, 448), 0) > 127
+        assert (label & letters).sum() >= 0.8 * (label | letters).sum()
