@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from .faults import UnusableCharacters
-from .meshes import MAX_COORDINATE, MIN_EXTENT, Ribbon, is_convex, smooth
+from .meshes import MAX_COORDINATE, MIN_EXTENT, Ribbon, is_convex, reduce
 from .strips import Strip
 
 # How much wider than the other letters of its word one may become to fill its box: an "i" of a
@@ -19,7 +19,7 @@ _UNLIKE = 0.06
 _NEAR_RIM = 0.15
 # Of the mean width of a cell along a curve: what is narrower is out of order.
 _LEAST_CELL = 0.05
-# Blank pixels around a glyph, for its smoothed rim.
+# Blank pixels around a glyph, for its soft rim.
 _PADDING = 2
 
 
@@ -97,9 +97,8 @@ def spread_strip(strip: Strip, quads: np.ndarray, ribbon: Ribbon) -> np.ndarray 
     if (np.diff(borders) < _LEAST_CELL / len(borders)).any():
         return None
     height, width = strip.mask.shape
-    columns = np.interp(
-        (np.arange(width) + 0.5) / width, np.clip(borders, 0, 1), strip.edges
-    ).astype(np.float32)
+    places = (np.arange(width) + 0.5) / strip.size[1]
+    columns = np.interp(places, np.clip(borders, 0, 1), strip.edges).astype(np.float32)
     source = np.broadcast_to(columns - 0.5, (height, width))
     rows = np.broadcast_to(np.arange(height, dtype=np.float32)[:, None], (height, width))
     return cv2.remap(strip.mask, source, rows, cv2.INTER_LINEAR)
@@ -150,12 +149,16 @@ def warp_characters(
         length, height = _sides(reached[None])
         padded = cv2.copyMakeBorder(mask, *[_PADDING] * 4, cv2.BORDER_CONSTANT, value=0)
         share = 1 + 2 * _PADDING / np.array(mask.shape)
-        smoothed, centre = smooth(padded, length[0] * share[1], height[0] * share[0])
-        to_strip = ((1, 0, x - _PADDING + centre[0]), (0, 1, y - _PADDING + centre[1]))
+        reduced, reach = reduce(padded, padded.shape, length[0] * share[1], height[0] * share[0])
+        finer_x, finer_y = padded.shape[1] / reach[0], padded.shape[0] / reach[1]
+        to_strip = (
+            (finer_x, 0, x - _PADDING + finer_x / 2),
+            (0, finer_y, y - _PADDING + finer_y / 2),
+        )
         homography = homography @ (*np.array(to_strip) / strip.glyph_scale, (0, 0, 1))
         homography = np.array(((1, 0, -x0), (0, 1, -y0), (0, 0, 1))) @ homography
         size = (x1 - x0, y1 - y0)
-        yield cv2.warpPerspective(smoothed, homography, size, flags=cv2.INTER_LINEAR), (x0, y0)
+        yield cv2.warpPerspective(reduced, homography, size, flags=cv2.INTER_LINEAR), (x0, y0)
 
 
 def _source_boxes(
@@ -168,7 +171,7 @@ def _source_boxes(
         return inks
     cells = np.empty((len(inked), 4))
     cells[:, 0], cells[:, 2] = strip.edges[:-1], strip.edges[1:]
-    cells[:, 1], cells[:, 3] = 0, strip.mask.shape[0]
+    cells[:, 1], cells[:, 3] = 0, strip.size[0]
     return cells[inked]
 
 

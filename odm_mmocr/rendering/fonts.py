@@ -109,6 +109,14 @@ class Font:
         """Draws a character, or a run of characters, at a size in pixels an em; cached."""
         return _glyph(self, text, size, shaping)
 
+    def advance(self, character: str) -> float:
+        """By how much the pen moves on, as a fraction of the size; cached.
+
+        Unlike that of a :class:`Glyph` not rounded to whole pixels, so that texts have the same
+        proportions at every size.
+        """
+        return _advance(self, character)
+
     def kerning(self, left: str, right: str) -> float:
         """What to add between two characters that follow each other, as a fraction of the size.
 
@@ -352,6 +360,11 @@ def _glyph(font: Font, text: str, size: int, shaping: bool) -> Glyph:
         return Glyph(np.zeros((0, 0), np.uint8), 0, 0, advance)
     mask = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
     return Glyph(mask, left + int(columns[0]), -top - int(rows[0]), advance)
+
+
+@lru_cache(maxsize=2**16)
+def _advance(font: Font, character: str) -> float:
+    return font.at(_REFERENCE_SIZE).getlength(character) / _REFERENCE_SIZE
 
 
 @lru_cache(maxsize=2**16)

@@ -2,6 +2,7 @@
 
 import math
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import cv2
@@ -13,11 +14,13 @@ from .fonts import FontChain, FontSpec, load_fonts
 from .meshes import Ribbon
 from .strips import Strip, normalize_text, render_strip
 
-_OVERSAMPLING = 2  # strip pixels an image pixel that crisp edges need
+# How many pixels of a strip an image pixel should have at least: enough for crisp edges, and so few
+# that most strips are warped as they are.
+_OVERSAMPLING = 1.25
 # Heights of capitals, in pixels, at which strips are drawn: few, so that strips are found again in
-# their cache whatever the size of the polygon, and near enough to each other for the warp to take
-# most of them as they are. Below 32 pixels, hinting would bend the letters.
-_RESOLUTIONS = (32, 48, 64, 96, 128, 192, 256, 384, 512)
+# their cache whatever the size of the polygon, and powers of two, so that they are made from the
+# same glyphs.
+_RESOLUTIONS = (8, 16, 32, 64, 128, 256, 512)
 # From this height over length on, a polygon is asked whether its text runs along its short side.
 # In ICDAR 2015 none of the 131 words above it does, and two of three words somewhat below it do.
 _TALL = 1.8
@@ -108,7 +111,7 @@ def render_words(
             continue
         try:
             strip, ribbon = fit_text(text, polygon, chain)
-            _paste(label, *ribbon.warp(strip.mask, shape))
+            _paste(label, *ribbon.warp(strip.mask, shape, strip.size))
         except Undrawable as fault:
             faults[i] = fault
     return label, faults
@@ -126,15 +129,24 @@ def fill_polygons(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.
         bool ``shape``.
     """
     filled = np.zeros(shape, np.uint8)
+    flat = [np.asarray(polygon, np.float64).ravel() for polygon in polygons]
+    flat = [points for points in flat if points.size >= 6 and points.size % 2 == 0]
+    if not flat:
+        return filled.view(bool)
+    points = np.concatenate(flat)
+    finite = np.isfinite(points)
+    all_finite = finite.all()
     # Far outside the image the exact place of a point no longer shows, but it overflows.
     limit = 8.0 * max(*shape, 1024)
-    for polygon in polygons:
-        points = np.asarray(polygon, np.float64)
-        if points.size < 6 or points.size % 2 or not np.isfinite(points).all():
-            continue
-        points = np.clip(points.reshape(-1, 2), -limit, limit) * 2**_FILL_SHIFT
-        cv2.fillPoly(filled, [points.round().astype(np.int32)], 1, shift=_FILL_SHIFT)
-    return filled.astype(bool)
+    points = np.clip(np.where(finite, points, 0), -limit, limit) * 2**_FILL_SHIFT
+    points = points.round().astype(np.int32).reshape(-1, 2)
+    start = 0
+    for corners in flat:
+        end = start + corners.size // 2
+        if all_finite or finite[2 * start : 2 * end].all():
+            cv2.fillPoly(filled, [points[start:end]], 1, shift=_FILL_SHIFT)
+        start = end
+    return filled.view(bool)
 
 
 def fit_text(text: str, polygon: np.ndarray, fonts: FontChain) -> tuple[Strip, Ribbon]:
@@ -198,7 +210,7 @@ def _draw_characters(
             ribbon = Ribbon.from_polygon(polygon)
             mask = spread_strip(strip, quads, ribbon)
             if mask is not None:
-                _paste(label, *ribbon.warp(mask, label.shape))
+                _paste(label, *ribbon.warp(mask, label.shape, strip.size))
                 return True
         except UnusablePolygon:
             pass  # the boxes alone will do
@@ -215,14 +227,13 @@ def _paste(label: np.ndarray, patch: np.ndarray, corner: tuple[int, int]) -> Non
 
 
 def _resolution(height: float) -> int:
-    # A strip of small letters without ascenders is but 0.8 times as high as capitals are.
-    needed = _OVERSAMPLING * height / 0.8
-    return next((r for r in _RESOLUTIONS if r >= needed), _RESOLUTIONS[-1])
+    place = bisect_left(_RESOLUTIONS, _OVERSAMPLING * height)
+    return _RESOLUTIONS[min(place, len(_RESOLUTIONS) - 1)]
 
 
 def _misfit(strip: Strip, length: float, height: float) -> float:
     """By which factor, as a logarithm, a strip would be stretched more one way than the other."""
-    natural = strip.mask.shape[1] / strip.mask.shape[0]
+    natural = strip.size[1] / strip.size[0]
     return abs(math.log(max(length, 1e-3) / max(height, 1e-3) / natural))
 
 

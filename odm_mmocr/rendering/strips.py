@@ -1,6 +1,5 @@
 """A text as a flat, horizontal or stacked, picture of its glyphs."""
 
-import math
 import unicodedata
 from dataclasses import dataclass, replace
 
@@ -33,12 +32,14 @@ _TURNED_IN_COLUMNS = frozenset('—―…‥ー～〜（）［］｛｝「」『
 class Strip:
     """Glyphs of one word on a blank ground, tight to their ink but for a small margin.
 
-    Coordinates are continuous: the strip reaches from (0, 0) to (w, h), and the centre of its first
-    pixel is (0.5, 0.5).
+    Coordinates are continuous: the strip reaches from (0, 0) to (width, height), and the centre of
+    its first pixel is (0.5, 0.5).
 
     Attributes:
         text: The text as drawn: normalised by :func:`normalize_text`.
         mask: uint8 (h, w), ink from 0 to 255. Shared by all who ask for it: not to be written to.
+        size: Height and width of the strip, float: of the last row and column of the mask it may
+            be that only a part belongs to it.
         edges: float32 (C + 1,), borders of the cells of the C characters, rising: x of horizontal
             text, y of stacked text. Approximate in text that mixes directions.
         baseline: y of the baseline of horizontal text, which can lie outside the mask; the lower
@@ -54,6 +55,7 @@ class Strip:
 
     text: str
     mask: np.ndarray
+    size: tuple[float, float]
     edges: np.ndarray
     baseline: float
     stacked: bool = False
@@ -63,7 +65,7 @@ class Strip:
 
     def character_quads(self) -> np.ndarray:
         """Cells of the characters: float32 (C, 4, 2), clockwise from the top left."""
-        height, width = self.mask.shape
+        height, width = self.size
         quads = np.empty((len(self.edges) - 1, 4, 2), np.float32)
         along, across, extent = (1, 0, width) if self.stacked else (0, 1, height)
         first, last = self.edges[:-1, None], self.edges[1:, None]
@@ -109,7 +111,7 @@ def render_strip(text: str, fonts: FontChain, height: int, stacked: bool = False
     return _render_strip(normalize_text(text), fonts, int(height), bool(stacked))
 
 
-@memory_bounded(32 * 2**20, size=lambda strip: strip.mask.nbytes + 200 * len(strip.edges) + 1024)
+@memory_bounded(96 * 2**20, size=lambda strip: strip.mask.nbytes + 200 * len(strip.edges) + 1024)
 def _render_strip(text: str, fonts: FontChain, height: int, stacked: bool) -> Strip:
     if not text:
         raise UnusableText('an empty text cannot be drawn')
@@ -118,13 +120,15 @@ def _render_strip(text: str, fonts: FontChain, height: int, stacked: bool) -> St
     # A character is rarely wider than 1.4 capitals are high.
     limit = max(1, MAX_STRIP_SIDE // (2 * len(text)))
     height = max(1, min(height, limit))
-    fineness = max(1, min(math.ceil(_FINE / height), limit // height))
+    halvings = 0
+    while height << halvings < _FINE and height << (halvings + 1) <= limit:
+        halvings += 1
     draw = _stack if stacked and len(text) > 1 else _line
-    strip = draw(text, fonts, height * fineness)
-    return strip if fineness == 1 else _shrink(strip, fineness)
+    return _halve(draw(text, fonts, height << halvings, 1 << halvings), halvings)
 
 
-def _line(text: str, fonts: FontChain, height: int) -> Strip:
+def _line(text: str, fonts: FontChain, height: int, multiple: int) -> Strip:
+    """Strip with a mask whose sides are multiples of some number of pixels."""
     placed: list[tuple[Glyph, int]] = []
     borders = [0.0]
     x_height = pen = 0.0
@@ -150,9 +154,8 @@ def _line(text: str, fonts: FontChain, height: int) -> Strip:
                 kerning = font.kerning(previous, character) * size
                 pen += kerning
                 borders[-1] += kerning / 2
-            glyph = font.glyph(character, size)
-            placed.append((glyph, round(pen)))
-            pen += glyph.advance
+            placed.append((font.glyph(character, size), round(pen)))
+            pen += font.advance(character) * size
             borders.append(pen)
             previous = character
     inked = [(glyph, x + glyph.left) for glyph, x in placed if glyph.mask.size]
@@ -170,17 +173,19 @@ def _line(text: str, fonts: FontChain, height: int) -> Strip:
     margin = max(1, round(_MARGIN * (bottom - top)))
     left, right, top, bottom = left - margin, right + margin, top - margin, bottom + margin
 
-    mask = np.zeros((bottom - top, right - left), np.uint8)
+    mask = _blank(bottom - top, right - left, multiple)
     for glyph, x in inked:
         _paste(mask, glyph.mask, x - left, -glyph.top - top)
     glyphs = None
     if not shaped:
         glyphs = tuple((g.mask, x + g.left - left, -g.top - top) for g, x in placed)
     edges = _edges(borders, -left, right - left)
-    return Strip(text, mask, edges, float(-top), leftward=leftward, glyphs=glyphs)
+    size = (float(bottom - top), float(right - left))
+    return Strip(text, mask, size, edges, float(-top), leftward=leftward, glyphs=glyphs)
 
 
-def _stack(text: str, fonts: FontChain, height: int) -> Strip:
+def _stack(text: str, fonts: FontChain, height: int, multiple: int) -> Strip:
+    """Strip with a mask whose sides are multiples of some number of pixels."""
     shaped = _needs_shaping(text)
     glyphs = []
     lengths = []
@@ -200,21 +205,29 @@ def _stack(text: str, fonts: FontChain, height: int) -> Strip:
     pitch = cell + round(_STACK_GAP * cell)
     margin = max(1, round(_MARGIN * width))
     borders = [-pitch / 2 + cell / 2]
-    canvas = np.zeros((pitch * len(glyphs), width + 2 * margin), np.uint8)
+    canvas = np.zeros((pitch * len(glyphs), width), np.uint8)
     for i, (glyph, length) in enumerate(zip(glyphs, lengths)):
         if glyph.mask.size:
             _paste(
                 canvas,
                 glyph.mask,
-                margin + (width - glyph.mask.shape[1]) // 2,
+                (width - glyph.mask.shape[1]) // 2,
                 i * pitch + ascent - glyph.top,
             )
         # A mark has no cell of its own.
         borders += [borders[-1] + pitch] * length
     rows = np.flatnonzero(canvas.any(1))
     top, bottom = int(rows[0]), int(rows[-1]) + 1
-    mask = np.pad(canvas[top:bottom], ((margin, margin), (0, 0)))
-    return Strip(text, mask, _edges(borders, margin - top, len(mask)), float(len(mask)), True)
+    height, width = bottom - top + 2 * margin, width + 2 * margin
+    mask = _blank(height, width, multiple)
+    _paste(mask, canvas[top:bottom], margin, margin)
+    edges = _edges(borders, margin - top, height)
+    return Strip(text, mask, (float(height), float(width)), edges, float(height), True)
+
+
+def _blank(height: int, width: int, multiple: int) -> np.ndarray:
+    """A blank mask of at least this size whose sides can be divided."""
+    return np.zeros((height + -height % multiple, width + -width % multiple), np.uint8)
 
 
 def _turned(glyph: Glyph) -> Glyph:
@@ -223,14 +236,23 @@ def _turned(glyph: Glyph) -> Glyph:
     return glyph._replace(mask=mask, top=glyph.top - (glyph.mask.shape[0] - mask.shape[0]) // 2)
 
 
-def _shrink(strip: Strip, fineness: int) -> Strip:
+def _halve(strip: Strip, times: int) -> Strip:
     """The same strip at a fraction of its resolution; its glyphs stay as they are."""
-    size = [max(1, round(side / fineness)) for side in strip.mask.shape[::-1]]
-    mask = cv2.resize(strip.mask, size, interpolation=cv2.INTER_AREA)
-    scale_x, scale_y = np.array(size) / strip.mask.shape[::-1]
-    edges = strip.edges * np.float32(scale_y if strip.stacked else scale_x)
-    baseline = strip.baseline * scale_y
-    return replace(strip, mask=mask, edges=edges, baseline=float(baseline), glyph_scale=fineness)
+    if times == 0:
+        return strip
+    mask = strip.mask
+    for _ in range(times):  # by two at a time, which OpenCV does fastest
+        size = (mask.shape[1] // 2, mask.shape[0] // 2)
+        mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    scale = 1 << times
+    return replace(
+        strip,
+        mask=mask,
+        size=(strip.size[0] / scale, strip.size[1] / scale),
+        edges=strip.edges / np.float32(scale),
+        baseline=strip.baseline / scale,
+        glyph_scale=scale,
+    )
 
 
 def _paste(mask: np.ndarray, glyph: np.ndarray, x: int, y: int) -> None:

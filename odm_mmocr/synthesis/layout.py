@@ -162,11 +162,11 @@ def arrange_lines(
     for position, line in enumerate(lines):
         scale = (headline if position == 0 else 1.0) / cap
         above = max(strip.baseline for strip in line) * scale
-        below = max(strip.mask.shape[0] - strip.baseline for strip in line) * scale
+        below = max(strip.size[0] - strip.baseline for strip in line) * scale
         pen_y += above
         boxes, pen_x = [], 0.0
         for strip in line:
-            height, width = strip.mask.shape
+            height, width = strip.size
             top = pen_y - strip.baseline * scale
             boxes.append((pen_x, top, pen_x + width * scale, top + height * scale))
             pen_x += width * scale + space

@@ -157,7 +157,10 @@ class SceneSynthesizer:
         groups = self._place_groups(Occupancy(scene.image), rng)
         shape = scene.image.shape[:2]
         for group in groups:
-            glyphs = [warp_strip(word.strip.mask, word.polygon, shape) for word in group.words]
+            glyphs = [
+                warp_strip(word.strip.mask, word.polygon, shape, word.strip.size)
+                for word in group.words
+            ]
             style = draw_style(rng)
             if self.effects < 1 and rng.random() >= self.effects:
                 style = Style()
@@ -167,7 +170,7 @@ class SceneSynthesizer:
                 scene.texts.append(strip.text)
                 scene.polygons.append(word.polygon.astype(np.float32))
                 scene.character_quads.append(
-                    map_points(strip.character_quads(), word.polygon, strip.mask.shape)
+                    map_points(strip.character_quads(), word.polygon, strip.size)
                 )
                 if self.with_glyphs:
                     scene.glyphs.append(glyph)

@@ -1,3 +1,5 @@
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from odm_mmocr.rendering.meshes import (
     Ribbon,
     map_points,
     rectify,
-    smooth,
+    reduce,
     split_polygon,
     warp_strip,
 )
@@ -201,6 +203,10 @@ def test_thousands_of_points_are_drawn_like_few():
 
 
 @pytest.mark.parametrize(('width', 'height'), [(64, 40), (127, 20), (64, 20), (42, 40), (127, 13)])
-def test_smoothing_keeps_full_ink_full(width, height):
-    smoothed, _ = smooth(np.full((40, 127), 255, np.uint8), width, height)
-    assert smoothed[3:-3, 3:-3].min() == 255
+def test_reducing_keeps_full_ink_full(width, height):
+    full = np.full((40, 127), 255, np.uint8)
+    reduced, (reach_x, reach_y) = reduce(full, full.shape, width, height)
+    assert reduced[:-1, :-1].min() == 255
+    assert width <= reach_x <= max(2.4 * width, 127)
+    assert height <= reach_y <= 40
+    assert reduced.shape == (math.ceil(reach_y), math.ceil(reach_x))

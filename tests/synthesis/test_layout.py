@@ -32,7 +32,7 @@ def test_words_of_a_line_share_their_baseline_and_lines_their_order():
     strips = [[render_strip(word, load_fonts(), CAP) for word in line] for line in lines]
     words, boxes = arrange_lines(strips, CAP, np.random.default_rng(1))
     assert [word.text for word in words] == [word for line in lines for word in line]
-    scales = (boxes[:, 3] - boxes[:, 1]) / [len(word.mask) for word in words]
+    scales = (boxes[:, 3] - boxes[:, 1]) / [word.size[0] for word in words]
     baselines = boxes[:, 1] + scales * [word.baseline for word in words]
     assert baselines[0] == pytest.approx(baselines[1])
     assert baselines[3] == pytest.approx(baselines[5])

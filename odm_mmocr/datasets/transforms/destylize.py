@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from typing import ClassVar
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
@@ -107,7 +108,8 @@ class RenderDestylizedLabel(BaseTransform):
             ValueError: If the annotations are not for text spotting or out of step.
             InvalidAnnotation: If a word cannot be drawn, with `on_invalid='raise'`.
         """
-        check_spotting(results)
+        if 'gt_prompted' in results:
+            check_spotting(results)
         ensure_prompt(results, self.max_words)
         shape = results['img_shape'] if 'img_shape' in results else results['img'].shape
         shape = tuple(int(side) for side in shape[:2])
@@ -123,9 +125,12 @@ class RenderDestylizedLabel(BaseTransform):
         unknown = ~is_readable
         unknown[undrawn] = True
         polygons = [results['gt_polygons'][i] for i in np.flatnonzero(unknown)]
-        # Ink of a neighbour that reaches into an unknown region is known all the same.
+        ignore = fill_polygons(polygons, shape).view(np.uint8)
+        # Ink of a neighbour that reaches into an unknown region is known all the same. 1 - ink is 0
+        # where there is any: saturated, and in place.
+        cv2.subtract(ignore, label, dst=ignore)
         results['gt_destylized'] = label
-        results['gt_destylized_ignore'] = fill_polygons(polygons, shape) & (label == 0)
+        results['gt_destylized_ignore'] = ignore.view(bool)
         if self.with_dropped:
             dropped, _ = self._render(results, is_readable & ~prompted, shape)
             results['gt_destylized_dropped'] = dropped
