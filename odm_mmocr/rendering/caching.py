@@ -1,9 +1,10 @@
-"""A cache that is bounded by the memory of what it holds."""
+"""Caches: one that is bounded by the memory of what it holds, and what all of them hold."""
 
+import sys
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from functools import wraps
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 Value = TypeVar('Value')
 
@@ -73,3 +74,61 @@ def memory_bounded(max_bytes: int, size: Callable[[Value], int]):
         return cached
 
     return decorate
+
+
+class CacheSize(NamedTuple):
+    """What a cache holds, and its bounds.
+
+    Attributes:
+        entries: Number of values.
+        max_entries: Bound on it; None where the bound is one on bytes.
+        bytes: Bytes of the values; None where they are not counted.
+        max_bytes: Bound on it; None where the bound is one on the number of entries.
+    """
+
+    entries: int
+    max_entries: int | None
+    bytes: int | None
+    max_bytes: int | None
+
+
+def cache_sizes(package: str = __package__) -> dict[str, CacheSize]:
+    """Says what the caches of this process hold.
+
+    Found are the module-level functions that are decorated by :func:`memory_bounded` or
+    :func:`functools.lru_cache`, in those modules that have been imported.
+
+    Args:
+        package: Package whose modules are searched.
+
+    Returns:
+        Size of each cache by the name of its function, ``package.module.function``.
+    """
+    sizes = {}
+    for name, function in _cached_functions(package):
+        if isinstance(getattr(function, 'cache', None), MemoryBoundedCache):
+            cache = function.cache
+            sizes[name] = CacheSize(len(cache), None, cache.bytes, cache.max_bytes)
+        else:
+            info = function.cache_info()
+            sizes[name] = CacheSize(info.currsize, info.maxsize, None, None)
+    return sizes
+
+
+def clear_caches(package: str = __package__) -> None:
+    """Empties the caches that :func:`cache_sizes` finds."""
+    for _, function in _cached_functions(package):
+        clear = getattr(function, 'cache_clear', None) or function.cache.clear
+        clear()
+
+
+def _cached_functions(package: str) -> Iterator[tuple[str, Callable]]:
+    for name, module in sorted(sys.modules.items()):
+        if name != package and not name.startswith(f'{package}.'):
+            continue
+        for function in list(vars(module).values()):
+            is_cached = hasattr(function, 'cache_info') or isinstance(
+                getattr(function, 'cache', None), MemoryBoundedCache
+            )
+            if is_cached and getattr(function, '__module__', None) == name:
+                yield f'{name}.{function.__name__}', function

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from odm_mmocr.rendering import load_fonts
+from odm_mmocr.rendering.fonts import FontSpec
 from odm_mmocr.structures import ODMDataSample
 
 MARGIN = 8
@@ -30,7 +31,7 @@ def draw_sheet(titles: Sequence[str], rows: Sequence[Sequence[np.ndarray]]) -> n
     lines = [np.full((2 * size, sum(widths) + MARGIN * (len(widths) + 1), 3), 255, np.uint8)]
     x = MARGIN
     for title, width in zip(titles, widths, strict=True):
-        _write(lines[0], (x, size // 3), [(title, (0, 0, 0))], size)
+        write_lines(lines[0], (x, size // 3), [(title, (0, 0, 0))], size)
         x += width + MARGIN
     for row in rows:
         line = np.full((row[0].shape[0] + MARGIN, lines[0].shape[1], 3), 255, np.uint8)
@@ -65,11 +66,12 @@ def prediction_sheet(
         height, width = image.shape[:2]
         target = sample.gt_destylized.label[0, :height, :width].cpu().numpy()
         drawn = [np.rint(255 * maps[index]).astype(np.uint8) for maps in predictions.values()]
-        rows.append([image, _prompt_panel(sample, image.shape[:2]), target, *drawn])
+        rows.append([image, prompt_panel(sample, image.shape[:2]), target, *drawn])
     return draw_sheet(['image', 'prompt', 'target', *predictions], rows)
 
 
-def _prompt_panel(sample: ODMDataSample, shape: tuple[int, int]) -> np.ndarray:
+def prompt_panel(sample: ODMDataSample, shape: tuple[int, int]) -> np.ndarray:
+    """Write a sample's prompt, coloured as in :func:`prediction_sheet`: uint8 (*shape, 3), BGR."""
     prompt, instances = sample.prompt, sample.gt_instances
     lines = [
         (text, COLOURS['prompted' if shown else 'noise'])
@@ -85,25 +87,26 @@ def _prompt_panel(sample: ODMDataSample, shape: tuple[int, int]) -> np.ndarray:
     lines += [(f'not: {text}', COLOURS['dropped']) for text in sorted(dropped)]
     panel = np.full((*shape, 3), 255, np.uint8)
     size = max(9, min(shape[0] // 9, int(0.9 * shape[0] / max(1, len(lines)) / 1.3)))
-    _write(panel, (2, 2), lines, size)
+    write_lines(panel, (2, 2), lines, size)
     return panel
 
 
-def _write(
+def write_lines(
     picture: np.ndarray,
     place: tuple[int, int],
     lines: Sequence[tuple[str, tuple[int, int, int]]],
     size: int,
+    fonts: FontSpec = None,
 ) -> None:
-    """Write lines of (text, RGB colour) into a BGR picture, in place."""
+    """Write lines of (text, RGB colour) into a BGR picture, in place; '?' for what no font has."""
+    chain = load_fonts(fonts)
     canvas = Image.fromarray(picture[..., ::-1])
     draw = ImageDraw.Draw(canvas)
     x, y = place
     for text, colour in lines:
         start = x
-        fonts = load_fonts()
-        drawable = ''.join(c if fonts.covers(c) else '?' for c in text)
-        for font, run in fonts.runs(drawable):
+        drawable = ''.join(c if chain.covers(c) else '?' for c in text)
+        for font, run in chain.runs(drawable):
             face = font.at(size)
             draw.text((start, y), run, font=face, fill=colour)
             start += face.getlength(run)

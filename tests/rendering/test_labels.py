@@ -148,9 +148,9 @@ def tall(width: float, height: float, x: float = 50, y: float = 30) -> np.ndarra
 
 
 def test_stacked_where_the_proportions_say_so():
-    strip, ribbon = fit_text('HOUSE', tall(30, 200), load_fonts())
+    strip, ribbon = fit_text('HOUSE', tall(26, 200), load_fonts())
     assert strip.stacked
-    np.testing.assert_array_equal(ribbon.top, tall(30, 200)[:2])
+    np.testing.assert_array_equal(ribbon.top, tall(26, 200)[:2])
 
 
 def test_turned_where_the_proportions_say_so():

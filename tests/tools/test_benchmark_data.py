@@ -1,0 +1,85 @@
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'benchmark_data.py'
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run the tool in this process."""
+    monkeypatch.setenv('OMP_NUM_THREADS', os.environ.get('OMP_NUM_THREADS', ''))  # put back after
+    spec = importlib.util.spec_from_file_location('odm_tools_benchmark', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    # For the other tests of this process.
+    monkeypatch.setattr(module, 'use_one_core', lambda: None)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', [TOOL.name, *map(str, arguments)])
+        module.main()
+
+    return run
+
+
+@pytest.fixture
+def annotations(tmp_path):
+    """One image of noise with one word."""
+    image = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / 'a.jpg'), image)
+    polygon = [10, 10, 90, 10, 90, 40, 10, 40]
+    instance = dict(polygon=polygon, bbox=[10, 10, 90, 40], bbox_label=0, ignore=False, text='word')
+    sample = dict(img_path='a.jpg', height=96, width=128, instances=[instance])
+    path = tmp_path / 'textspotting.json'
+    metainfo = dict(task_name='textspotting', category=[dict(id=0, name='text')])
+    path.write_text(json.dumps(dict(metainfo=metainfo, data_list=[sample])))
+    return path
+
+
+def test_figures_of_annotated_images(run, annotations, tmp_path, capsys):
+    out = tmp_path / 'new' / 'figures.json'
+    run('--annotations', annotations, '--parts', 'labels', 'pipeline', '--size', 96, 64,
+        '--repeats', 2, '--samples', 2, '--json', out)  # fmt: skip
+    told = capsys.readouterr().out
+    assert 'labels at 96x64: 1 readable words in 1 images' in told
+    assert 'training pipeline of odm_pretrain_icdar2015.py' in told
+    assert all(step in told for step in ('LoadImageFromFile', 'WarpScene', 'rest'))
+    assert 'strips._render_strip' in told
+    figures = json.loads(out.read_text())
+    assert set(figures) == {'labels', 'pipeline', 'caches'}
+    assert figures['labels']['ratio']['later passes']['process']['median'] > 0
+    assert sum(figures['pipeline']['shares'].values()) == pytest.approx(1, abs=0.3)
+
+
+def test_synthesizer_alone(run, capsys):
+    run('--parts', 'synthesizer', '--repeats', 1, '--samples', 1)
+    told = capsys.readouterr().out
+    assert 'synthesizer at 512x512, 8 words an image' in told
+    assert 'labels at' not in told
+    assert 'pipeline' not in told
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--annotations', 'none.json'], r'none\.json'),
+        (['--parts', 'pipeline', '--config', 'none.py'], r'no config none\.py'),
+        (['--parts', 'labels', '--num', '1', '--fonts', 'none.ttf'], r"font 'none\.ttf'"),
+    ],
+)
+def test_mistakes_end_with_one_line(run, arguments, message):
+    with pytest.raises(SystemExit, match=f'^error: .*{message}'):
+        run(*arguments)
+
+
+@pytest.mark.parametrize('arguments', [['--repeats', '0'], ['--size', '0', '64']])
+def test_numbers_below_one_are_refused(run, capsys, arguments):
+    with pytest.raises(SystemExit):
+        run(*arguments)
+    assert f'{arguments[0]} 0: at least 1' in capsys.readouterr().err
