@@ -19,6 +19,13 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope='session')
+def japanese() -> Path:
+    """The IPAex Gothic font that the package matplotlib-fontja carries."""
+    package = pytest.importorskip('matplotlib_fontja', reason='the extra "tests" has a CJK font')
+    return Path(package.__file__).parent / 'fonts' / 'ipaexg.ttf'
+
+
 BACKBONES = {
     'resnet18': dict(type='mmdet.ResNet', depth=18, norm_eval=False),
     'resnet50': dict(type='mmdet.ResNet', depth=50, norm_eval=False),

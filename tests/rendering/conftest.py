@@ -54,10 +54,3 @@ def hebrew_only(font_folder, tmp_path_factory) -> Path:
     target = tmp_path_factory.mktemp('fonts') / 'hebrew.ttf'
     letters = ''.join(chr(code) for code in range(0x5D0, 0x5EB))
     return subset(font_folder / 'DejaVuSans.ttf', target, letters)
-
-
-@pytest.fixture(scope='session')
-def japanese() -> Path:
-    """The IPAex Gothic font that the package matplotlib-fontja carries."""
-    package = pytest.importorskip('matplotlib_fontja', reason='the extra "tests" has a CJK font')
-    return Path(package.__file__).parent / 'fonts' / 'ipaexg.ttf'
