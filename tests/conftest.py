@@ -26,6 +26,55 @@ def japanese() -> Path:
     return Path(package.__file__).parent / 'fonts' / 'ipaexg.ttf'
 
 
+FUZZED_TEXTS = [
+    'word', '', ' ', 'x' * 500, '\x00', '\ud800', '😀', '汉字', 'سلام', 'e\u0301\u0302', '\u200d',
+    '-', '|', 'A\u0301\u0301\u0301',
+    '\u202e', '\uffff', 'ẞ', '٣', 'א', '1\n2', '\ufe0f', '日本ー', 'ab 12', '👨‍👩‍👧', 'नि',
+]  # fmt: skip
+
+
+@pytest.fixture(scope='session')
+def fuzz():
+    """Function from a generator to a broken annotation: polygon, text, boxes of characters."""
+    import numpy as np
+
+    angle = np.deg2rad(np.linspace(200, 340, 7))
+    circle = np.stack((np.cos(angle), np.sin(angle)), -1)
+    arc = (np.concatenate((150 * circle, 100 * circle[::-1])) + (200, 240)).ravel()
+    quad = np.array([80, 160, 320, 170, 318, 220, 82, 214], float)
+
+    def draw(rng: np.random.Generator) -> tuple:
+        size = int(rng.choice([0, 1, 2, 3, 4, 6, 7, 8, 8, 8, 8, 10, 12, 28, 28]))
+        points = rng.uniform(-100, 500, size)
+        kind = rng.integers(10)
+        if kind == 0 and size:
+            points[rng.integers(size)] = rng.choice([np.nan, np.inf, -np.inf, 1e9, -1e9, 1e300])
+        elif kind == 1:
+            points = points.round(-2)
+        elif kind == 2:
+            points = points * 1000
+        elif kind == 3:
+            points = arc + rng.normal(0, 8, 28)
+        elif kind == 4:
+            points = quad + rng.normal(0, 30, 8)
+        elif kind == 5:
+            points = np.roll(arc, 2 * rng.integers(14)) * rng.choice([1e-3, 0.1, 1, 50])
+        elif kind == 6:
+            points = np.repeat(quad.reshape(4, 2), rng.integers(1, 4), axis=0).ravel()
+        text = FUZZED_TEXTS[rng.integers(len(FUZZED_TEXTS))]
+        boxes = None
+        if rng.random() < 0.3:
+            scale = rng.choice([0.01, 1, 1, 1, 1e7])
+            boxes = scale * np.tile(quad.reshape(4, 2), (len(text), 1, 1))
+            boxes = boxes + rng.normal(0, rng.choice([0, 5, 60]), boxes.shape)
+            if rng.random() < 0.3 and boxes.size:
+                boxes.flat[rng.integers(boxes.size)] = rng.choice([np.nan, np.inf, 1e300])
+            boxes = boxes[: rng.integers(len(text) + 1)] if rng.random() < 0.2 else boxes
+        return points, text, boxes
+
+    return draw
+
+
 BACKBONES = {
     'resnet18': dict(type='mmdet.ResNet', depth=18, norm_eval=False),
     'resnet50': dict(type='mmdet.ResNet', depth=50, norm_eval=False),

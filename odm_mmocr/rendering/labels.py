@@ -187,11 +187,13 @@ def fit_text(text: str, polygon: np.ndarray, fonts: FontChain) -> tuple[Strip, R
 def _draw_characters(
     label: np.ndarray, text: str, polygon: np.ndarray, quads: np.ndarray, fonts: FontChain
 ) -> bool:
-    """Draws each glyph into its own box; not, and returns False, where the characters join.
+    """Draws each glyph into its own box; not, and returns False, where there are none or they join.
 
     Boxes that follow each other along a curved polygon bend with it.
     """
     text = normalize_text(text)
+    if not text:
+        return False
     quads = check_quads(quads, text)
     strip = render_strip(text, fonts, _resolution(mean_size(quads)[1]))
     if strip.glyphs is None:

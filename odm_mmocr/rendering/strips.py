@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from .caching import memory_bounded
-from .faults import UnusableText
+from .faults import Undrawable, UnusableText
 from .fonts import Font, FontChain, Glyph, clusters, shaping_available
 
 MAX_CHARACTERS = 1000
@@ -124,7 +124,13 @@ def _render_strip(text: str, fonts: FontChain, height: int, stacked: bool) -> St
     while height << halvings < _FINE and height << (halvings + 1) <= limit:
         halvings += 1
     draw = _stack if stacked and len(text) > 1 else _line
-    return _halve(draw(text, fonts, height << halvings, 1 << halvings), halvings)
+    try:
+        strip = draw(text, fonts, height << halvings, 1 << halvings)
+    except Undrawable:
+        raise
+    except (ValueError, OSError) as error:  # from raqm or FreeType, for joiners without letters
+        raise UnusableText(f'{text!a} cannot be shaped: {error}') from error
+    return _halve(strip, halvings)
 
 
 def _line(text: str, fonts: FontChain, height: int, multiple: int) -> Strip:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from fontTools.ttLib import TTFont
 
-from odm_mmocr.rendering.faults import UncoveredText, UnusablePolygon, UnusableText
+from odm_mmocr.rendering.faults import UncoveredText, Undrawable, UnusablePolygon, UnusableText
 from odm_mmocr.rendering.fonts import load_fonts
 from odm_mmocr.rendering.labels import fill_polygons, fit_text, render_label, render_words
 
@@ -262,41 +262,30 @@ def test_very_wide_images():
     assert isinstance(faults[1], UnusablePolygon)
 
 
-FUZZED_TEXTS = [
-    'word', '', ' ', 'x' * 500, '\x00', '\ud800', '😀', '汉字', 'سلام', 'e\u0301\u0302', '\u200d',
-    '-', '|', '\u202e', '\uffff', 'ẞ', '٣', 'א', '1\n2', '\ufe0f',
-]  # fmt: skip
-
-
-def fuzz(rng: np.random.Generator) -> tuple[np.ndarray, str]:
-    size = int(rng.choice([0, 1, 2, 3, 4, 6, 7, 8, 8, 8, 8, 10, 12, 28, 28]))
-    points = rng.uniform(-100, 500, size)
-    kind = rng.integers(8)
-    if kind == 0 and size:
-        points[rng.integers(size)] = rng.choice([np.nan, np.inf, -np.inf, 1e9, -1e9, 1e300])
-    elif kind == 1:
-        points = points.round(-2)
-    elif kind == 2:
-        points = points * 1000
-    elif kind == 3:
-        points = arc(7, *rng.uniform(0, 720, 2)).ravel() + rng.normal(0, 8, 28)
-    elif kind == 4:
-        points = QUAD.ravel() + rng.normal(0, 30, 8)
-    return points, FUZZED_TEXTS[rng.integers(len(FUZZED_TEXTS))]
+@pytest.fixture(scope='module')
+def odd_fonts(letters_only, digits_only, collection, japanese) -> list:
+    """Fonts that lack most characters, a face of a collection, one with Japanese, the default."""
+    return [[letters_only], [digits_only, letters_only], [f'{collection}#1'], [japanese], None]
 
 
 @pytest.mark.parametrize(
     'count', [300, pytest.param(10_000, marks=pytest.mark.slow)], ids=['some', 'many']
 )
-def test_fuzzed_annotations_never_crash(count):
+def test_fuzzed_annotations_never_crash(count, fuzz, odd_fonts):
     rng = np.random.default_rng(count)
     annotations = [fuzz(rng) for _ in range(count)]
     for start in range(0, count, 20):
-        polygons, texts = zip(*annotations[start : start + 20])
-        label, faults = render_words(polygons, texts, (90, 120))
-        assert label.shape == (90, 120)
-        assert len(faults) == 20
-        fill_polygons(polygons, (90, 120))
+        polygons, texts, boxes = zip(*annotations[start : start + 20])
+        shape = [(90, 120), (1, 1), (400, 300)][start // 20 % 3]
+        fonts = odd_fonts[start // 20 % len(odd_fonts)]
+        label, faults = render_words(polygons, texts, shape, fonts, boxes)
+        assert label.shape == shape
+        assert all(fault is None or str(fault) for fault in faults)
+        undrawn = [isinstance(fault, Undrawable) for fault in faults]
+        for only, (polygon, text) in zip(undrawn, zip(polygons, texts)):
+            if only:
+                assert not render_label([polygon], [text], shape, fonts).any()
+        fill_polygons(polygons, shape)
 
 
 def test_icdar_words_are_drawn_within_their_quads(shared_data):

@@ -182,6 +182,34 @@ def test_glyphs_go_into_the_boxes_of_their_characters(log):
         transform(sample(**scene, gt_char_polygons=[]))
 
 
+@pytest.mark.parametrize(
+    'count', [20, pytest.param(500, marks=pytest.mark.slow)], ids=['some', 'many']
+)
+def test_fuzzed_scenes(count, fuzz, log):
+    """Of 20 instances each: every fault is counted, and outside of labels nothing is ignored that
+    can be drawn."""
+    rng = np.random.default_rng(count)
+    transform, strict = RenderDestylizedLabel(), RenderDestylizedLabel(on_invalid='raise')
+    for number in range(count):
+        polygons, texts, _ = zip(*(fuzz(rng) for _ in range(20)))
+        scene = dict(
+            gt_polygons=list(polygons),
+            gt_texts=list(texts),
+            gt_ignored=rng.random(20) < 0.2,
+            img_path=f'{number}.jpg',
+        )
+        before = transform.faults.total()
+        results = transform(sample(**scene))
+        assert results['gt_destylized'].shape == results['gt_destylized_ignore'].shape == SHAPE
+        assert not (results['gt_destylized_ignore'] & (results['gt_destylized'] > 0)).any()
+        found = len(results.get('label_faults', ()))
+        assert transform.faults.total() - before == found
+        if found:
+            with pytest.raises(InvalidAnnotation, match=rf'{number}\.jpg, instance \d+'):
+                strict(sample(**scene))
+    assert transform.faults.total() > 5 * count
+
+
 def test_errors_are_raised_where_they_enter(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'nowhere\.ttf'):
         RenderDestylizedLabel(fonts='nowhere.ttf')
