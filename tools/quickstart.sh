@@ -11,6 +11,7 @@ ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=${ODM_VENV:-$ROOT/.venv}
 case $VENV in /*) ;; *) VENV=$PWD/$VENV ;; esac
 RESULTS=${1:-$ROOT/work_dirs/quickstart}
+case $RESULTS in -*) echo "usage: bash tools/quickstart.sh [RESULTS]" >&2; exit 2 ;; esac
 mkdir -p "$RESULTS"
 RESULTS=$(cd -- "$RESULTS" && pwd)
 if [ -n "$(ls -A "$RESULTS")" ] && [ ! -e "$RESULTS/.odm_quickstart" ]; then
