@@ -12,6 +12,7 @@ from mmocr.registry import DATASETS
 from torch.utils.data import Dataset
 
 from .errors import InvalidAnnotation
+from .pipelines import walk_datasets
 from .seeding import SampleIndex, seeded
 
 
@@ -48,7 +49,9 @@ class SeededDataset(Dataset):
             # It would draw a replacement for what a transform gives up on, and tell nobody.
             part.max_refetch = 0
             _check_annotations(part)
-        self.test_mode = any(getattr(part, 'test_mode', False) for part in _walk(self.dataset))
+        self.test_mode = any(
+            getattr(part, 'test_mode', False) for part in walk_datasets(self.dataset)
+        )
         self._logged = set()
 
     def full_init(self) -> None:
@@ -117,18 +120,9 @@ class SeededDataset(Dataset):
             print_log(f'skipped a bad sample: {reason}', logger='current', level=logging.WARNING)
 
 
-def _walk(dataset: Dataset) -> Iterator[Dataset]:
-    """A data set and all those that it wraps or joins."""
-    yield dataset
-    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-    for part in inner:
-        if part is not None:
-            yield from _walk(part)
-
-
 def _parts(dataset: Dataset) -> Iterator[BaseDataset]:
     """The data sets of annotation files among them."""
-    return (part for part in _walk(dataset) if isinstance(part, BaseDataset))
+    return (part for part in walk_datasets(dataset) if isinstance(part, BaseDataset))
 
 
 def _name(dataset: Dataset) -> str:

@@ -108,7 +108,7 @@ def render_words(
             continue
         try:
             strip, ribbon = fit_text(text, polygon, chain)
-            _paste(label, *ribbon.warp(strip.mask, shape, strip.size))
+            _paste(label, *ribbon.warp(strip.mask, shape, strip.size, strip.reduced))
         except Undrawable as fault:
             faults[i] = fault
     return label, faults
@@ -131,12 +131,13 @@ def fill_polygons(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.
     if not flat:
         return filled.view(bool)
     points = np.concatenate(flat)
-    finite = np.isfinite(points)
-    all_finite = finite.all()
     # Far outside the image the exact place of a point no longer shows, but it overflows.
     limit = 8.0 * max(*shape, 1024)
-    points = np.clip(np.where(finite, points, 0), -limit, limit) * 2**_FILL_SHIFT
-    points = points.round().astype(np.int32).reshape(-1, 2)
+    finite = np.isfinite(points)
+    all_finite = bool(finite.all())
+    if not all_finite or np.abs(points).max() > limit:
+        points = np.clip(np.where(finite, points, 0), -limit, limit)
+    points = np.rint(points * 2**_FILL_SHIFT).astype(np.int32).reshape(-1, 2)
     start = 0
     for corners in flat:
         end = start + corners.size // 2

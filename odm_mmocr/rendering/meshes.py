@@ -120,8 +120,9 @@ class Ribbon(NamedTuple):
         mask: np.ndarray,
         shape: tuple[int, int],
         size: tuple[float, float] | None = None,
+        reduced: dict | None = None,
     ) -> tuple[np.ndarray, tuple[int, int]]:
-        """Draws a strip: see :func:`warp_strip`."""
+        """Draws a strip: see :func:`warp_strip`; for ``reduced`` see :func:`reduce`."""
         xs, ys = zip(*self.top.tolist(), *self.bottom.tolist())
         x0, y0 = max(math.floor(min(xs)), 0), max(math.floor(min(ys)), 0)
         width = min(math.ceil(max(xs)) + 1, shape[1]) - x0
@@ -129,7 +130,7 @@ class Ribbon(NamedTuple):
         if width <= 0 or height <= 0:
             return np.zeros((0, 0), np.uint8), (x0, y0)
 
-        mask, reach = reduce(mask, size or mask.shape, self.length, self.height)
+        mask, reach = reduce(mask, size or mask.shape, self.length, self.height, reduced)
         draw = self._warp_quad if self.plane is None else self._warp_mesh
         return draw(mask, reach, (x0, y0), (width, height)), (x0, y0)
 
@@ -374,7 +375,11 @@ def _project(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def reduce(
-    mask: np.ndarray, size: tuple[float, float], length: float, height: float
+    mask: np.ndarray,
+    size: tuple[float, float],
+    length: float,
+    height: float,
+    kept: dict[tuple[int, int], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """Averages a strip until it is about as fine as the image, so that nothing aliases.
 
@@ -384,6 +389,7 @@ def reduce(
         mask: uint8 (h, w).
         size: Height and width of the strip in the mask.
         length, height: Size in the image, in pixels.
+        kept: Averages of this mask, found and left here.
 
     Returns:
         The mask, and width and height of the strip in it: of its last pixels only a part may
@@ -394,12 +400,16 @@ def reduce(
         x *= 2
     while size[0] > _FINEST * height * y:
         y *= 2
-    if x > 1 or y > 1:
+    if kept is not None and (x, y) in kept:
+        mask = kept[x, y]
+    elif x > 1 or y > 1:
         right, below = -mask.shape[1] % x, -mask.shape[0] % y
         if right or below:
             mask = cv2.copyMakeBorder(mask, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)
         smaller = (mask.shape[1] // x, mask.shape[0] // y)
         mask = cv2.resize(mask, smaller, interpolation=cv2.INTER_AREA)
+        if kept is not None:
+            kept[x, y] = mask
     return mask, (size[1] / x, size[0] / y)
 
 

@@ -1,7 +1,7 @@
 """A text as a flat, horizontal or stacked, picture of its glyphs."""
 
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -51,6 +51,8 @@ class Strip:
             first pixel of that, at ``glyph_scale`` times the resolution of the strip. None of
             stacked text and of text that is shaped as a whole.
         glyph_scale: As ``glyphs`` says.
+        reduced: Averages of the mask, by the numbers of pixels along and across, as
+            :func:`.meshes.reduce` leaves them.
     """
 
     text: str
@@ -62,6 +64,7 @@ class Strip:
     leftward: bool = False
     glyphs: tuple[tuple[np.ndarray, int, int], ...] | None = None
     glyph_scale: int = 1
+    reduced: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
     def character_quads(self) -> np.ndarray:
         """Cells of the characters: float32 (C, 4, 2), clockwise from the top left."""
@@ -111,7 +114,12 @@ def render_strip(text: str, fonts: FontChain, height: int, stacked: bool = False
     return _render_strip(normalize_text(text), fonts, int(height), bool(stacked))
 
 
-@memory_bounded(96 * 2**20, size=lambda strip: strip.mask.nbytes + 200 * len(strip.edges) + 1024)
+def _memory(strip: Strip) -> int:
+    # Averages come later: of half the mask, as a rule.
+    return 3 * strip.mask.nbytes // 2 + 200 * len(strip.edges) + 1024
+
+
+@memory_bounded(96 * 2**20, size=_memory)
 def _render_strip(text: str, fonts: FontChain, height: int, stacked: bool) -> Strip:
     if not text:
         raise UnusableText('an empty text cannot be drawn')

@@ -4,7 +4,6 @@ import logging
 from collections import Counter
 from typing import ClassVar
 
-import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
@@ -44,7 +43,7 @@ class RenderDestylizedLabel(BaseTransform):
 
     Required Keys:
 
-    - gt_polygons (list[np.float32])
+    - gt_polygons (list[np.float32]), or gt_bboxes (np.float32), of which they are made
     - gt_texts (list[str])
     - gt_ignored (np.bool_)
     - img_shape (tuple[int, int]), or img (np.uint8)
@@ -125,12 +124,10 @@ class RenderDestylizedLabel(BaseTransform):
         unknown = ~is_readable
         unknown[undrawn] = True
         polygons = [results['gt_polygons'][i] for i in np.flatnonzero(unknown)]
-        ignore = fill_polygons(polygons, shape).view(np.uint8)
-        # Ink of a neighbour that reaches into an unknown region is known all the same. 1 - ink is 0
-        # where there is any: saturated, and in place.
-        cv2.subtract(ignore, label, dst=ignore)
+        ignore = fill_polygons(polygons, shape)
+        _clear_ink(ignore, label, polygons)
         results['gt_destylized'] = label
-        results['gt_destylized_ignore'] = ignore.view(bool)
+        results['gt_destylized_ignore'] = ignore
         if self.with_dropped:
             dropped, _ = self._render(results, is_readable & ~prompted, shape)
             results['gt_destylized_dropped'] = dropped
@@ -195,3 +192,16 @@ class RenderDestylizedLabel(BaseTransform):
             f'max_words={self.max_words}, use_char_polygons={self.use_char_polygons}, '
             f'on_invalid={self.on_invalid!r})'
         )
+
+
+def _clear_ink(ignore: np.ndarray, label: np.ndarray, polygons: list[np.ndarray]) -> None:
+    """Takes ink out of an ignore map: of a neighbour that reaches into an unknown region, say."""
+    height, width = label.shape
+    for polygon in polygons:
+        xs, ys = polygon[0::2], polygon[1::2]
+        if len(ys) == 0 or not np.isfinite(polygon).all():
+            continue
+        x0, x1 = max(int(xs.min()), 0), min(int(xs.max()) + 2, width)
+        y0, y1 = max(int(ys.min()), 0), min(int(ys.max()) + 2, height)
+        if x0 < x1 and y0 < y1:
+            ignore[y0:y1, x0:x1] &= label[y0:y1, x0:x1] == 0

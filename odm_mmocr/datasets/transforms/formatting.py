@@ -24,7 +24,8 @@ class PackODMInputs(BaseTransform):
     - img (np.uint8)
     - prompt_texts (list[str]) or gt_polygons, gt_texts, gt_ignored
     - prompt_noise (list[bool]) (optional)
-    - gt_polygons (list[np.float32]) (optional)
+    - gt_polygons (list[np.float32]), or gt_bboxes (np.float32), of which they are made
+      (optional)
     - gt_texts (list[str]) (optional)
     - gt_ignored (np.bool_) (optional)
     - gt_bboxes (np.float32) (optional)
@@ -86,7 +87,7 @@ class PackODMInputs(BaseTransform):
             ValueError: If there is neither a prompt nor a text-spotting annotation, the prompt has
                 more than `max_words` words, or the annotation's keys are out of step.
         """
-        annotated = 'gt_polygons' in results
+        annotated = 'gt_polygons' in results or {'gt_bboxes', 'gt_texts'} <= results.keys()
         if annotated or 'prompt_texts' not in results:
             ensure_prompt(results, self.max_words)
         data_sample = ODMDataSample(

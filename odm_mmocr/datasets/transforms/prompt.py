@@ -19,6 +19,8 @@ from ..vocabulary import Vocabulary, build_vocabulary
 def check_spotting(results: dict) -> None:
     """Check that `results` holds text-spotting annotations with all keys in step.
 
+    Of a data set that has boxes but no polygons, level quadrilaterals are set as `gt_polygons`.
+
     Args:
         results (dict): A pipeline's results.
 
@@ -28,12 +30,16 @@ def check_spotting(results: dict) -> None:
     """
     image = results.get('img_path')
     keys = ('gt_polygons', 'gt_texts', 'gt_ignored')
+    if 'gt_polygons' not in results and 'gt_bboxes' in results:
+        corners = np.asarray(results['gt_bboxes'], np.float32).reshape(-1, 4)
+        results['gt_polygons'] = list(corners[:, [0, 1, 2, 1, 2, 3, 0, 3]])
     for key in keys:
         if key not in results:
             raise ValueError(
                 f'{image}: there is no {key!r}. ODM needs text-spotting annotations (polygon, '
                 'ignore and text of every instance), loaded by '
-                'LoadOCRAnnotations(with_polygon=True, with_text=True)'
+                'LoadOCRAnnotations(with_polygon=True, with_text=True), or with_bbox=True where '
+                'there are only boxes'
             )
     lengths = [len(results[key]) for key in keys]
     if len(set(lengths)) > 1:
@@ -73,8 +79,9 @@ def ensure_prompt(results: dict, max_words: int = 32) -> dict:
     check_spotting(results)
     if 'prompt_texts' in results:
         return _set_prompt(results, results['prompt_texts'])
-    texts = [text for text, ok in zip(results['gt_texts'], readable(results)) if ok]
-    return _set_prompt(results, _choose(list(dict.fromkeys(texts)), max_words))
+    is_readable = readable(results)
+    texts = [text for text, ok in zip(results['gt_texts'], is_readable.tolist()) if ok]
+    return _set_prompt(results, _choose(list(dict.fromkeys(texts)), max_words), is_readable)
 
 
 @TRANSFORMS.register_module()
@@ -86,7 +93,7 @@ class DropText(BaseTransform):
 
     Required Keys:
 
-    - gt_polygons (list[np.float32])
+    - gt_polygons (list[np.float32]), or gt_bboxes (np.float32), of which they are made
     - gt_texts (list[str])
     - gt_ignored (np.bool_)
     - prompt_texts (list[str]) (optional)
@@ -141,7 +148,7 @@ class NoiseText(BaseTransform):
 
     Required Keys:
 
-    - gt_polygons (list[np.float32])
+    - gt_polygons (list[np.float32]), or gt_bboxes (np.float32), of which they are made
     - gt_texts (list[str])
     - gt_ignored (np.bool_)
     - prompt_texts (list[str]) (optional)
@@ -247,10 +254,10 @@ class IgnoreUnknownText(BaseTransform):
         return f'{type(self).__name__}(vocabulary={self.vocabulary}, min_known={self.min_known})'
 
 
-def _set_prompt(results: dict, texts: Sequence[str]) -> dict:
+def _set_prompt(results: dict, texts: Sequence[str], is_readable: np.ndarray | None = None) -> dict:
     """Prompt `texts`; which of them are noise, and which instances they mean, follows."""
-    is_readable = readable(results)
-    shown = {text for text, ok in zip(results['gt_texts'], is_readable) if ok}
+    is_readable = readable(results) if is_readable is None else is_readable
+    shown = {text for text, ok in zip(results['gt_texts'], is_readable.tolist()) if ok}
     results['prompt_texts'] = list(texts)
     results['prompt_noise'] = [text not in shown for text in texts]
     among = set(texts)

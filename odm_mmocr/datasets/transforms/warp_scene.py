@@ -33,7 +33,8 @@ class WarpScene(BaseTransform):
     Required Keys:
 
     - img (np.uint8)
-    - gt_polygons (list[np.float32]) (optional)
+    - gt_polygons (list[np.float32]), or gt_bboxes (np.float32), of which they are made
+      (optional)
     - gt_texts (list[str]) (optional)
     - gt_ignored (np.bool_) (optional)
     - gt_char_polygons (list[np.float32]) (optional)
@@ -119,7 +120,7 @@ class WarpScene(BaseTransform):
                     f'{results.get("img_path")}: WarpScene found {key!r}; it must come before '
                     'DropText, NoiseText and RenderDestylizedLabel'
                 )
-        annotated = 'gt_polygons' in results
+        annotated = 'gt_polygons' in results or {'gt_bboxes', 'gt_texts'} <= results.keys()
         polygons = []
         if annotated:
             check_spotting(results)

@@ -52,6 +52,23 @@ def test_unreadable_and_undrawable_words_are_ignored():
     assert transform.faults == {'no font for the text': 1}
 
 
+def test_boxes_will_do_where_there_are_no_polygons():
+    """As level quadrilaterals, also through a warp."""
+    scene = sample()
+    boxes = np.array([p[[0, 1, 4, 5]] for p in scene['gt_polygons']])
+    without = sample(gt_bboxes=boxes)
+    del without['gt_polygons']
+    expected = RenderDestylizedLabel()(sample())['gt_destylized']
+    np.testing.assert_array_equal(RenderDestylizedLabel()(dict(without))['gt_destylized'], expected)
+    labels = []
+    for results in (sample(), dict(without)):
+        np.random.seed(3)
+        results = RenderDestylizedLabel()(WarpScene(scale=(200, 200))(results))
+        labels.append(results['gt_destylized'])
+    np.testing.assert_array_equal(*labels)
+    assert labels[0].any()
+
+
 def test_instances_without_text_are_ignored():
     ignore = RenderDestylizedLabel()(sample(gt_texts=['Alpha', '###', '  ', 'Beta']))
     assert ignore['gt_destylized_ignore'][85, 50]
