@@ -112,9 +112,9 @@ class RenderDestylizedLabel(BaseTransform):
         ensure_prompt(results, self.max_words)
         shape = results['img_shape'] if 'img_shape' in results else results['img'].shape
         shape = tuple(int(side) for side in shape[:2])
+        self._check_step(results, 'gt_prompted', 'prompt flags')
         is_readable = readable(results)
         prompted = np.asarray(results['gt_prompted'], bool) & is_readable
-        self._check_step(results, 'gt_prompted', 'prompt flags')
         if self.use_char_polygons and 'gt_char_polygons' in results:
             self._check_step(results, 'gt_char_polygons', 'lists of character boxes')
 
@@ -198,9 +198,10 @@ def _clear_ink(ignore: np.ndarray, label: np.ndarray, polygons: list[np.ndarray]
     """Takes ink out of an ignore map: of a neighbour that reaches into an unknown region, say."""
     height, width = label.shape
     for polygon in polygons:
-        xs, ys = polygon[0::2], polygon[1::2]
-        if len(ys) == 0 or not np.isfinite(polygon).all():
+        points = np.asarray(polygon, np.float64).ravel()
+        if points.size < 2 or not np.isfinite(points).all():
             continue
+        xs, ys = points[0::2], points[1::2]
         x0, x1 = max(int(xs.min()), 0), min(int(xs.max()) + 2, width)
         y0, y1 = max(int(ys.min()), 0), min(int(ys.max()) + 2, height)
         if x0 < x1 and y0 < y1:

@@ -119,6 +119,17 @@ def test_bad_polygons_are_survived_and_counted():
     assert transform.faults == {'unusable polygon': 2}
 
 
+def test_polygons_of_any_layout():
+    scene = sample(gt_polygons=[box(5, 5), box(100, 5), box(5, 70), box(150, 70)])
+    expected = RenderDestylizedLabel()(dict(scene))
+    for layout in (lambda p: p.reshape(4, 2), lambda p: p.tolist()):
+        results = RenderDestylizedLabel()(
+            dict(scene, gt_polygons=[layout(p) for p in scene['gt_polygons']])
+        )
+        for key in ('gt_destylized', 'gt_destylized_ignore'):
+            np.testing.assert_array_equal(results[key], expected[key])
+
+
 @pytest.fixture
 def log(monkeypatch):
     lines = []
@@ -238,6 +249,8 @@ def test_errors_are_raised_where_they_enter(tmp_path):
         RenderDestylizedLabel()(sample(gt_texts=['Alpha']))
     with pytest.raises(ValueError, match='gt_texts'):
         RenderDestylizedLabel()({'gt_polygons': [], 'gt_ignored': []})
+    with pytest.raises(ValueError, match='4 polygons but 3 prompt flags'):
+        RenderDestylizedLabel()(sample(gt_prompted=np.ones(3, bool), prompt_texts=[]))
 
 
 def test_copies_for_workers_draw_the_same():
