@@ -130,7 +130,7 @@ class BackboneExportHook(Hook):
 
 @HOOKS.register_module()
 class DataFaultsHook(Hook):
-    """Count, over all workers, what is wrong with the training data.
+    """Count, over all workers of a process, what is wrong with the training data.
 
     Samples that :class:`SeededDataset` had to skip are ``skipped`` in the log, words that
     :class:`RenderDestylizedLabel` could not draw as they should be are ``label_faults``. What they
@@ -141,17 +141,17 @@ class DataFaultsHook(Hook):
         """Start from zero."""
         self.skipped: Counter[str] = Counter()
         self.label_faults: Counter[str] = Counter()
-        self.examples: dict[str, dict[str, None]] = {}
+        self.examples: dict[str, dict[str, str]] = {}
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Collect what the samples of this batch tell."""
         for sample in data_batch['data_samples']:
             self.skipped.update(sample.metainfo.get('skipped', ()))
-            for kind, report in sample.metainfo.get('label_faults', ()):
+            for kind, where, report in sample.metainfo.get('label_faults', ()):
                 self.label_faults[kind] += 1
                 examples = self.examples.setdefault(kind, {})
                 if len(examples) < MAX_EXAMPLES:
-                    examples[report] = None
+                    examples.setdefault(where, report)
         for name in ('skipped', 'label_faults'):
             if counter := getattr(self, name):
                 runner.message_hub.update_scalar(f'train/{name}', counter.total())
@@ -161,5 +161,5 @@ class DataFaultsHook(Hook):
         for reason, times in self.skipped.most_common(MAX_EXAMPLES):
             runner.logger.warning(f'Skipped {times} time(s): {reason}')
         for kind, times in self.label_faults.most_common():
-            lines = ''.join(f'\n  {report}' for report in self.examples[kind])
+            lines = ''.join(f'\n  {report}' for report in self.examples[kind].values())
             runner.logger.warning(f'Labels: {kind}, {times} time(s), as in{lines}')

@@ -1,6 +1,13 @@
 """Destylized labels: text and polygon in, uniform glyphs out. Needs nothing of OpenMMLab."""
 
-from .faults import UncoveredText, Undrawable, UnusableCharacters, UnusablePolygon, UnusableText
+from .faults import (
+    TooSmall,
+    UncoveredText,
+    Undrawable,
+    UnusableCharacters,
+    UnusablePolygon,
+    UnusableText,
+)
 from .fonts import Font, FontChain, load_fonts
 from .labels import fill_polygons, render_label, render_words
 from .meshes import map_points, rectify, split_polygon, warp_strip
@@ -10,6 +17,7 @@ __all__ = [
     'Font',
     'FontChain',
     'Strip',
+    'TooSmall',
     'UncoveredText',
     'Undrawable',
     'UnusableCharacters',

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from .faults import UnusableCharacters
-from .meshes import MAX_COORDINATE, MIN_EXTENT, Ribbon, is_convex, reduce
+from .meshes import MAX_COORDINATE, MIN_EXTENT, Ribbon, is_convex, rectangle_to_quad, reduce
 from .strips import Strip
 
 # How much wider than the other letters of its word one may become to fill its box: an "i" of a
@@ -19,6 +19,7 @@ _UNLIKE = 0.06
 _NEAR_RIM = 0.15
 # Of the mean width of a cell along a curve: what is narrower is out of order.
 _LEAST_CELL = 0.05
+_LEAST_SIDE = 0.1  # pixels
 # Blank pixels around a glyph, for its soft rim.
 _PADDING = 2
 
@@ -65,11 +66,16 @@ def mean_size(quads: np.ndarray) -> tuple[float, float]:
     """Mean width and height of boxes (C, 4, 2), in pixels; those that are nan do not count.
 
     Raises:
-        UnusableCharacters: They are smaller than a pixel.
+        UnusableCharacters: They are smaller than a pixel, or one of them than a tenth of one.
     """
-    width, height = np.nanmean(_sides(quads), 1)
-    if not min(width, height) >= MIN_EXTENT:
-        raise UnusableCharacters(f'character boxes of {width:.2g} x {height:.2g} pixels')
+    sides = np.array(_sides(quads))
+    width, height = np.nanmean(sides, 1)
+    least = np.nanmin(sides)
+    if not min(width, height) >= MIN_EXTENT or least < _LEAST_SIDE:
+        raise UnusableCharacters(
+            f'character boxes of {width:.2g} x {height:.2g} pixels on average, of {least:.2g} at '
+            'least'
+        )
     return float(width), float(height)
 
 
@@ -121,9 +127,10 @@ def warp_characters(
     Yields:
         As :func:`.meshes.warp_strip` returns them: the patch of a character, and where it goes.
     """
-    inked = np.array([mask.size > 0 for mask, _, _ in strip.glyphs])
+    glyphs = [(place.draw(), place.x, place.y) for place in strip.glyphs]
+    inked = np.array([mask.size > 0 for mask, _, _ in glyphs])
     quads = quads[inked]
-    glyphs = [glyph for glyph, ok in zip(strip.glyphs, inked) if ok]
+    glyphs = [glyph for glyph, ok in zip(glyphs, inked) if ok]
     inks = np.array([(x, y, x + m.shape[1], y + m.shape[0]) for m, x, y in glyphs], np.float64)
     inks /= strip.glyph_scale
     boxes = _source_boxes(strip, inks, inked, quads)
@@ -137,9 +144,8 @@ def warp_characters(
     boxes[:, 2] += spare
 
     for (mask, x, y), box, quad, ink in zip(glyphs, boxes, quads, inks):
-        homography = cv2.getPerspectiveTransform(
-            box[[[0, 1], [2, 1], [2, 3], [0, 3]]].astype(np.float32), quad.astype(np.float32)
-        )
+        homography = rectangle_to_quad(quad[:2], quad[[3, 2]], box[2] - box[0], box[3] - box[1])
+        homography = homography @ ((1, 0, -box[0]), (0, 1, -box[1]), (0, 0, 1))
         corners = ink[[[0, 1], [2, 1], [2, 3], [0, 3]]]
         reached = cv2.perspectiveTransform(corners[None], homography)[0]
         x0, y0 = np.maximum(np.floor(reached.min(0)), 0).astype(int).tolist()

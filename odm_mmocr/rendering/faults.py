@@ -29,6 +29,12 @@ class UnusablePolygon(Undrawable):
     kind = 'unusable polygon'
 
 
+class TooSmall(UnusablePolygon):
+    """The polygon is shorter or lower than a pixel: by its scale, not by a mistake."""
+
+    kind = 'polygon below a pixel'
+
+
 class UnusableCharacters(ValueError):
     """The character boxes of a word do not fit its text; it is drawn along its polygon instead."""
 

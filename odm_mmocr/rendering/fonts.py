@@ -21,6 +21,8 @@ from .faults import UncoveredText
 _UNDRAWABLE_CATEGORIES = frozenset(('Cc', 'Cs', 'Co', 'Cn'))
 _FOLLOWING_CATEGORIES = frozenset(('Mn', 'Mc', 'Me', 'Cf'))
 _INKLESS_CATEGORIES = _FOLLOWING_CATEGORIES | {'Zs'}
+# Signs for numbers, the end of a verse and the like, which Unicode counts as format characters.
+VISIBLE_FORMATS = frozenset('\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2\U000110bd')
 _UNASSIGNED = '\U000effff'  # drawn with the glyph for what a font lacks
 _PROBE_SIZE = 48  # pixels an em
 _REGULAR_WEIGHT = 400
@@ -64,7 +66,12 @@ class Font:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'path', os.fspath(self.path))
-        self.characters  # noqa: B018  a wrong file is to be reported here, not at the first word
+        # A wrong file is to be reported here, not at the first word.
+        self.characters  # noqa: B018
+        self.at(_PROBE_SIZE)
+
+    def __str__(self) -> str:
+        return f'{self.path}#{self.index}' if self.index else self.path
 
     @property
     def characters(self) -> frozenset[str]:
@@ -176,7 +183,7 @@ class FontChain:
             font = next((font for font in self.fonts if font.shows(cluster)), None)
             if font is None:
                 raise UncoveredText(
-                    f'no font of {[font.path for font in self.fonts]} has a glyph for '
+                    f'no font of {[str(font) for font in self.fonts]} has a glyph for '
                     f'{cluster!a} in {text!a}; add a font that covers it'
                 )
             if runs and runs[-1][0] == font:
@@ -388,7 +395,9 @@ def clusters(text: str) -> Iterator[str]:
 @lru_cache(maxsize=2**16)
 def _shows(font: Font, character: str) -> bool:
     """Whether a font shows a character: has a glyph, neither empty nor its box for missing ones."""
-    if unicodedata.category(character) == 'Cf':  # joiners: no font need have them
+    if (
+        unicodedata.category(character) == 'Cf' and character not in VISIBLE_FORMATS
+    ):  # joiners: no font need have them
         return True
     if not font.covers(character):
         return False

@@ -11,7 +11,7 @@ import numpy as np
 from .characters import check_quads, mean_size, spread_strip, warp_characters
 from .faults import Undrawable, UnusableCharacters, UnusablePolygon
 from .fonts import FontChain, FontSpec, load_fonts
-from .meshes import Ribbon
+from .meshes import MAX_COORDINATE, Ribbon
 from .strips import Strip, normalize_text, render_strip
 
 # How many pixels of a strip an image pixel should have at least: enough for crisp edges, and so few
@@ -118,33 +118,42 @@ def fill_polygons(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.
     """Marks every pixel that a polygon touches.
 
     Args:
-        polygons: Polygons in pixels, flat or (k, 2), of any number of points. Those with fewer
-            than 3 points or with coordinates that are not finite mark nothing.
+        polygons: Polygons in pixels, flat or (k, 2), of any number of points. Of one with points
+            that are missing or not finite the hull of the others is marked, of two points their
+            bounding box.
         shape: Height and width, in pixels.
 
     Returns:
         bool ``shape``.
     """
     filled = np.zeros(shape, np.uint8)
-    flat = [np.asarray(polygon, np.float64).ravel() for polygon in polygons]
-    flat = [points for points in flat if points.size >= 6 and points.size % 2 == 0]
+    flat = [_fillable(np.asarray(polygon, np.float64).ravel()) for polygon in polygons]
+    flat = [points for points in flat if points.size]
     if not flat:
         return filled.view(bool)
-    points = np.concatenate(flat)
-    # Far outside the image the exact place of a point no longer shows, but it overflows.
-    limit = 8.0 * max(*shape, 1024)
-    finite = np.isfinite(points)
-    all_finite = bool(finite.all())
-    if not all_finite or np.abs(points).max() > limit:
-        points = np.clip(np.where(finite, points, 0), -limit, limit)
+    points = np.clip(np.concatenate(flat), -MAX_COORDINATE, MAX_COORDINATE)
     points = np.rint(points * 2**_FILL_SHIFT).astype(np.int32).reshape(-1, 2)
     start = 0
     for corners in flat:
         end = start + corners.size // 2
-        if all_finite or finite[2 * start : 2 * end].all():
-            cv2.fillPoly(filled, [points[start:end]], 1, shift=_FILL_SHIFT)
+        cv2.fillPoly(filled, [points[start:end]], 1, shift=_FILL_SHIFT)
         start = end
     return filled.view(bool)
+
+
+def _fillable(points: np.ndarray) -> np.ndarray:
+    """The polygon itself, or what is known of the place of one that is none; flat."""
+    if points.size >= 6 and points.size % 2 == 0 and np.isfinite(points).all():
+        return points
+    points = points[: points.size // 2 * 2].reshape(-1, 2)
+    points = points[np.isfinite(points).all(1)]
+    if len(points) > 2:
+        points = np.clip(points, -MAX_COORDINATE, MAX_COORDINATE)
+        return cv2.convexHull(points.astype(np.float32)).ravel().astype(np.float64)
+    if len(points) == 0:
+        return points.ravel()
+    (left, top), (right, bottom) = points.min(0), points.max(0)
+    return np.array((left, top, right, top, right, bottom, left, bottom))
 
 
 def fit_text(text: str, polygon: np.ndarray, fonts: FontChain) -> tuple[Strip, Ribbon]:
@@ -177,11 +186,13 @@ def fit_text(text: str, polygon: np.ndarray, fonts: FontChain) -> tuple[Strip, R
         if len(strip.text) > 1 and _misfit(strip, height, length) < _misfit(strip, length, height):
             right, down = ribbon.bottom.mean(0) - ribbon.top.mean(0)
             leads_down = down > abs(right) / 2
-            if len(ribbon.top) > 2 or (leads_down and _is_wide(strip.text)):
+            curved = len(ribbon.top) > 2
+            if _is_wide(strip.text) and (leads_down or curved):
                 resolution = _resolution(height / len(strip.text))
                 return render_strip(text, fonts, resolution, True), ribbon
-            # Of two opposite directions that between steeply up to the right and down to the left.
-            return strip, ribbon.turned(1 if 1.5 * right + down > 0 else -1)
+            if not curved:
+                # Of two opposite directions that from steeply up to the right to down to the left.
+                return strip, ribbon.turned(1 if 1.5 * right + down > 0 else -1)
     return render_strip(text, fonts, _resolution(height)), ribbon
 
 
@@ -193,7 +204,7 @@ def _draw_characters(
     Boxes that follow each other along a curved polygon bend with it.
     """
     text = normalize_text(text)
-    if not text:
+    if not text or np.size(quads) == 0:
         return False
     quads = check_quads(quads, text)
     strip = render_strip(text, fonts, _resolution(mean_size(quads)[1]))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from .faults import UnusablePolygon
+from .faults import TooSmall, UnusablePolygon
 from .planes import find_plane
 
 MAX_COORDINATE = 1e6  # pixels; no image is that large, and arithmetic stays exact enough
@@ -104,6 +104,8 @@ class Ribbon(NamedTuple):
             return cls(top, bottom, length, height)
         length, height = (_length(top) + _length(bottom)) / 2, float(_heights(top, bottom).mean())
         _check_extent(length, height)
+        if _crosses_itself(np.concatenate((top, bottom[::-1]))):
+            raise UnusablePolygon('polygon crosses itself')
         top, bottom = _pair(top, bottom)
         _check_orientation(_cell_areas(top, bottom).tolist())
         plane = find_plane(top, bottom)
@@ -135,7 +137,7 @@ class Ribbon(NamedTuple):
         return draw(mask, reach, (x0, y0), (width, height)), (x0, y0)
 
     def _warp_quad(self, mask, reach, corner, size):
-        homography = _homography(self.top, self.bottom, *reach, corner, 0.5)
+        homography = rectangle_to_quad(self.top, self.bottom, *reach, corner, 0.5)
         return cv2.warpPerspective(mask, homography, size, flags=cv2.INTER_LINEAR)
 
     def _warp_mesh(self, mask, reach, corner, size):
@@ -185,7 +187,7 @@ class Ribbon(NamedTuple):
         points = np.asarray(points, np.float64)
         u, v = points[..., 0] / size[1], points[..., 1] / size[0]
         if self.plane is None:
-            homography = _homography(self.top, self.bottom, 1, 1)
+            homography = rectangle_to_quad(self.top, self.bottom, 1, 1)
             return _project(homography, np.stack((u, v), -1)).astype(np.float32)
         top, bottom = _project(self.plane, self.top), _project(self.plane, self.bottom)
         cell = np.clip(np.searchsorted(self.stations, u, 'right') - 1, 0, len(self.stations) - 2)
@@ -290,9 +292,7 @@ def is_convex(corners: np.ndarray) -> bool:
 
 def _check_extent(length: float, height: float) -> None:
     if length < MIN_EXTENT or height < MIN_EXTENT:
-        raise UnusablePolygon(
-            f'polygon of {length:.2g} x {height:.2g} pixels is too small for text'
-        )
+        raise TooSmall(f'polygon of {length:.2g} x {height:.2g} pixels is too small for text')
 
 
 def _check_orientation(turns: list[float]) -> None:
@@ -301,6 +301,16 @@ def _check_orientation(turns: list[float]) -> None:
     if max(turns) < 0:
         raise UnusablePolygon('polygon is mirrored: its points must run clockwise around the text')
     raise UnusablePolygon('polygon crosses itself, is concave or has no area')
+
+
+def _crosses_itself(points: np.ndarray) -> bool:
+    """Whether two sides of a closed polygon (n, 2) cross, other than by touching."""
+    x, y = points.T
+    along_x, along_y = np.roll(x, -1) - x, np.roll(y, -1) - y
+    # On which side of the line through side i point j lies; of side j the ends are j and j + 1.
+    side = along_x[:, None] * (y - y[:, None]) - along_y[:, None] * (x - x[:, None])
+    apart = side * np.roll(side, -1, axis=1) < 0
+    return bool((apart & apart.T).any())
 
 
 def _corner_turns(*corners: tuple[float, float]) -> list[float]:
@@ -396,9 +406,9 @@ def reduce(
         belong to the strip.
     """
     x = y = 1
-    while size[1] > _FINEST * length * x:
+    while size[1] > _FINEST * length * x and x < mask.shape[1]:
         x *= 2
-    while size[0] > _FINEST * height * y:
+    while size[0] > _FINEST * height * y and y < mask.shape[0]:
         y *= 2
     if kept is not None and (x, y) in kept:
         mask = kept[x, y]
@@ -413,7 +423,7 @@ def reduce(
     return mask, (size[1] / x, size[0] / y)
 
 
-def _homography(
+def rectangle_to_quad(
     top: np.ndarray,
     bottom: np.ndarray,
     width: float,

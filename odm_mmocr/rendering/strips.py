@@ -2,13 +2,14 @@
 
 import unicodedata
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from .caching import memory_bounded
 from .faults import Undrawable, UnusableText
-from .fonts import Font, FontChain, Glyph, clusters, shaping_available
+from .fonts import VISIBLE_FORMATS, Font, FontChain, Glyph, clusters, shaping_available
 
 MAX_CHARACTERS = 1000
 MAX_STRIP_SIDE = 16384  # OpenCV warps no picture with a side beyond 32767
@@ -25,7 +26,31 @@ _NARROW = 0.35
 # Blank between stacked characters as a fraction of their common height.
 _STACK_GAP = 0.12
 # Dashes, dots in a row and East Asian brackets run along a column of text as they do along a line.
+_VARIATION_SELECTORS = (
+    ('\u180b', '\u180d'),
+    ('\ufe00', '\ufe0f'),
+    ('\U000e0100', '\U000e01ef'),
+)
 _TURNED_IN_COLUMNS = frozenset('—―…‥ー～〜（）［］｛｝「」『』【】〖〗〈〉《》〔〕')
+
+
+class PlacedGlyph(NamedTuple):
+    """A character in a strip. Its mask is not kept, which would be beyond the bounds of the caches.
+
+    Attributes:
+        font, character, size: What :meth:`.fonts.Font.glyph` takes.
+        x, y: Of the first pixel of its mask.
+    """
+
+    font: Font
+    character: str
+    size: int
+    x: int
+    y: int
+
+    def draw(self) -> np.ndarray:
+        """The mask: uint8 (h, w), 0 x 0 for a blank."""
+        return self.font.glyph(self.character, self.size).mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +72,8 @@ class Strip:
         stacked: Whether the characters stand upright one below the other.
         leftward: Whether the text is read from right to left: the last cell is of its first
             character.
-        glyphs: For each character its mask, uint8 (h, w), 0 x 0 for a blank, and x and y of the
-            first pixel of that, at ``glyph_scale`` times the resolution of the strip. None of
-            stacked text and of text that is shaped as a whole.
+        glyphs: For each character what it is drawn with and where, at ``glyph_scale`` times the
+            resolution of the strip. None of stacked text and of text that is shaped as a whole.
         glyph_scale: As ``glyphs`` says.
         reduced: Averages of the mask, by the numbers of pixels along and across, as
             :func:`.meshes.reduce` leaves them.
@@ -62,7 +86,7 @@ class Strip:
     baseline: float
     stacked: bool = False
     leftward: bool = False
-    glyphs: tuple[tuple[np.ndarray, int, int], ...] | None = None
+    glyphs: tuple[PlacedGlyph, ...] | None = None
     glyph_scale: int = 1
     reduced: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
@@ -115,8 +139,8 @@ def render_strip(text: str, fonts: FontChain, height: int, stacked: bool = False
 
 
 def _memory(strip: Strip) -> int:
-    # Averages come later: of half the mask, as a rule.
-    return 3 * strip.mask.nbytes // 2 + 200 * len(strip.edges) + 1024
+    # Averages of the mask come later: half of it, as a rule, and another half at most.
+    return 2 * strip.mask.nbytes + 300 * len(strip.edges) + 1024
 
 
 @memory_bounded(96 * 2**20, size=_memory)
@@ -136,7 +160,9 @@ def _render_strip(text: str, fonts: FontChain, height: int, stacked: bool) -> St
         strip = draw(text, fonts, height << halvings, 1 << halvings)
     except Undrawable:
         raise
-    except (ValueError, OSError) as error:  # from raqm or FreeType, for joiners without letters
+    except (ValueError, OSError) as error:  # from raqm, for joiners without letters
+        if not _needs_shaping(text):
+            raise
         raise UnusableText(f'{text!a} cannot be shaped: {error}') from error
     return _halve(strip, halvings)
 
@@ -144,6 +170,7 @@ def _render_strip(text: str, fonts: FontChain, height: int, stacked: bool) -> St
 def _line(text: str, fonts: FontChain, height: int, multiple: int) -> Strip:
     """Strip with a mask whose sides are multiples of some number of pixels."""
     placed: list[tuple[Glyph, int]] = []
+    drawn: list[tuple[Font, str, int]] = []
     borders = [0.0]
     x_height = pen = 0.0
     shaped = _needs_shaping(text)
@@ -169,12 +196,13 @@ def _line(text: str, fonts: FontChain, height: int, multiple: int) -> Strip:
                 pen += kerning
                 borders[-1] += kerning / 2
             placed.append((font.glyph(character, size), round(pen)))
+            drawn.append((font, character, size))
             pen += font.advance(character) * size
             borders.append(pen)
             previous = character
     inked = [(glyph, x + glyph.left) for glyph, x in placed if glyph.mask.size]
     if not inked:
-        raise UnusableText(f'{text!a} shows no ink in {[font.path for font in fonts]}')
+        raise UnusableText(f'{text!a} shows no ink in {[str(font) for font in fonts]}')
 
     left = min(x for _, x in inked)
     right = max(x + glyph.mask.shape[1] for glyph, x in inked)
@@ -192,7 +220,10 @@ def _line(text: str, fonts: FontChain, height: int, multiple: int) -> Strip:
         _paste(mask, glyph.mask, x - left, -glyph.top - top)
     glyphs = None
     if not shaped:
-        glyphs = tuple((g.mask, x + g.left - left, -g.top - top) for g, x in placed)
+        glyphs = tuple(
+            PlacedGlyph(*what, x + glyph.left - left, -glyph.top - top)
+            for what, (glyph, x) in zip(drawn, placed)
+        )
     edges = _edges(borders, -left, right - left)
     size = (float(bottom - top), float(right - left))
     return Strip(text, mask, size, edges, float(-top), leftward=leftward, glyphs=glyphs)
@@ -211,7 +242,7 @@ def _stack(text: str, fonts: FontChain, height: int, multiple: int) -> Strip:
             lengths.append(len(cluster))
     inked = [glyph for glyph in glyphs if glyph.mask.size]
     if not inked:
-        raise UnusableText(f'{text!a} shows no ink in {[font.path for font in fonts]}')
+        raise UnusableText(f'{text!a} shows no ink in {[str(font) for font in fonts]}')
 
     ascent = max(glyph.top for glyph in inked)
     cell = ascent + max(glyph.mask.shape[0] - glyph.top for glyph in inked)
@@ -327,6 +358,6 @@ def _visual_order(runs: list[tuple[Font, str]], leftward: bool) -> list[tuple[Fo
 
 
 def _is_invisible(character: str) -> bool:
-    return (
-        unicodedata.category(character) == 'Cf' and character not in '\u200c\u200d'
-    ) or '\ufe00' <= character <= '\ufe0f'
+    if unicodedata.category(character) == 'Cf':
+        return character not in '\u200c\u200d' and character not in VISIBLE_FORMATS
+    return any(first <= character <= last for first, last in _VARIATION_SELECTORS)

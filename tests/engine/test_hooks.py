@@ -90,7 +90,9 @@ def test_skipped_samples_are_counted_in_any_process(make_runner, workers):
 def test_faults_of_labels_are_counted_by_kind():
     """With one bad word in each of two samples, twice."""
     hook, logged = DataFaultsHook(), []
-    sample = ODMDataSample(metainfo=dict(label_faults=[('unusable polygon', 'a.jpg, instance 3')]))
+    sample = ODMDataSample(
+        metainfo=dict(label_faults=[('unusable polygon', 'a.jpg, 3', 'a.jpg, instance 3')])
+    )
     runner = SimpleNamespace(
         message_hub=MessageHub('faults'), logger=SimpleNamespace(warning=logged.append)
     )

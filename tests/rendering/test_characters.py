@@ -31,7 +31,8 @@ def ink_boxes(text: str, polygon: np.ndarray) -> np.ndarray:
     """Boxes tight to the ink of each character."""
     strip = render_strip(text, FONTS, 128)
     quads = []
-    for mask, x, y in strip.glyphs:
+    for place in strip.glyphs:
+        mask, x, y = place.draw(), place.x, place.y
         x0, y0 = x / strip.glyph_scale, y / strip.glyph_scale
         x1, y1 = x0 + mask.shape[1] / strip.glyph_scale, y0 + mask.shape[0] / strip.glyph_scale
         quads.append([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
@@ -147,7 +148,7 @@ def test_fitting_boxes_stand_in_for_an_unusable_polygon():
         (lambda quads: quads * np.nan, 'not finite'),
         (lambda quads: quads * 1e9, 'not finite or too far'),
         (lambda quads: quads * 1e-3, 'boxes of'),
-        (lambda quads: [], '0 character boxes'),
+        (lambda quads: quads * [[[1e-4]], [[1]], [[1]], [[1]]], 'at least'),
     ],
 )
 def test_boxes_that_do_not_fit_are_told(change, message):
@@ -164,6 +165,24 @@ def test_checked_boxes_do_not_share_memory_with_the_annotation():
     checked = check_quads(quads, 'Word')
     checked[:] = 0
     assert quads.any()
+
+
+@pytest.mark.parametrize('side', [1e-3, 1e-2, 0.3])
+@pytest.mark.parametrize('place', [0, 1e4, 9e5])
+def test_tiny_boxes_are_survived(side, place):
+    """One among others, in the image and far away."""
+    quads = cells('Word', LEVEL).astype(np.float64)
+    corner = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
+    quads[1] = place + 5 + side * corner
+    label, (fault,) = render_words([LEVEL], ['Word'], SHAPE, FONTS, [quads])
+    assert label.any()
+    assert fault is None or 'at least' in str(fault)
+
+
+def test_no_boxes_are_no_fault():
+    label, faults = render_words([LEVEL], ['Word'], SHAPE, FONTS, [np.zeros((0, 4, 2))])
+    assert faults == [None]
+    assert label.any()
 
 
 def test_unequal_numbers_are_an_error():

@@ -96,6 +96,11 @@ def test_faces_of_a_collection(collection):
         load_fonts(f'{collection}#2')
 
 
+def test_a_face_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match='DejaVuSans'):
+        load_fonts('DejaVuSans.ttf#3')
+
+
 def test_capitals_have_the_asked_height(font_folder):
     for name in ('DejaVuSans.ttf', 'DejaVuSerif.ttf', 'cmr10.ttf', 'STIXGeneral.ttf'):
         font = Font(str(font_folder / name))

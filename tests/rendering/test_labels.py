@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 from fontTools.ttLib import TTFont
 
-from odm_mmocr.rendering.faults import UncoveredText, Undrawable, UnusablePolygon, UnusableText
+from odm_mmocr.rendering.faults import (
+    TooSmall,
+    UncoveredText,
+    Undrawable,
+    UnusablePolygon,
+    UnusableText,
+)
 from odm_mmocr.rendering.fonts import load_fonts
 from odm_mmocr.rendering.labels import fill_polygons, fit_text, render_label, render_words
 
@@ -244,6 +250,38 @@ def test_filled_polygon_covers_what_it_touches():
     filled = fill_polygons([[10.4, 10.4, 12.6, 10.4, 12.6, 11.6, 10.4, 11.6]], (20, 20))
     assert filled[10:13, 10:14].all()
     assert filled.sum() <= 20
+
+
+@pytest.mark.parametrize(
+    'points',
+    [
+        [10, 10, 40, 10, 40, 30, 10, np.nan],
+        [10, 10, 40, 30],
+        [10, 10, 40, 10, 40, 30, 7],
+        [10, 10, np.inf, 5, 40, 30],
+    ],
+)
+def test_what_is_known_of_a_broken_polygon_is_filled(points):
+    filled = fill_polygons([points], (40, 60))
+    assert filled[20:30, 26:39].any()
+    assert not filled[:, 42:].any()
+
+
+def test_far_points_keep_the_slope_of_their_sides():
+    filled = fill_polygons([[0, 0, 100_000, 50_000, 0, 50_000]], (640, 640))
+    assert filled.mean() == pytest.approx(0.75, abs=0.01)
+
+
+def test_sides_that_cross_are_refused():
+    """Also where every part of the polygon by itself has an area."""
+    polygon = [58.9, 67.5, 126.8, 138.8, 95, 150.2, 78.4, 180.7, 54.9, 172.9, 119.1, 154.6]
+    _, (fault,) = render_words([polygon], ['cross'], SHAPE)
+    assert 'crosses itself' in str(fault)
+
+
+def test_too_small_is_a_fault_of_its_own():
+    _, (fault,) = render_words([QUAD * 0.001], ['small'], SHAPE)
+    assert isinstance(fault, TooSmall)
 
 
 @pytest.mark.parametrize('shape', [(1, 1), (1, 50), (50, 1), (0, 0)])

@@ -107,6 +107,8 @@ def test_normalisation():
     assert normalize_text('e\u0301') == 'é'
     assert normalize_text('soft\u00adhyphen\ufeff\ufe0f') == 'softhyphen'
     assert normalize_text('plain') == 'plain'
+    assert normalize_text('A\U000e0100') == 'A'  # chooses among variants of an ideograph
+    assert normalize_text('\u060012') == '\u060012'  # a sign, though a format character
 
 
 @pytest.mark.parametrize(

@@ -173,11 +173,13 @@ def test_interrupted(bare_venv, commands, tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Of a shell in the background, programs inherit that they ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         silent.settimeout(30)
         connection, _ = silent.accept()  # pip is waiting for an answer now
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=90)
         connection.settimeout(10)
         while connection.recv(4096):  # ends when pip is gone
             pass

@@ -63,6 +63,11 @@ def config(tmp_path):
     return path
 
 
+def heed_interrupts():
+    """What is started by a shell in the background inherits that it ignores them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def start(*arguments, cwd, **kwargs):
     return subprocess.Popen(
         [sys.executable, str(TRAIN), *map(str, arguments)],
@@ -96,7 +101,7 @@ def test_detector_starts_from_backbone(train, config, backbone_file, tmp_path, m
 def test_interrupt_names_the_last_checkpoint_and_resume_goes_on(config, tmp_path):
     work = tmp_path / 'work'
     process = start(config, '--work-dir', work, '--cfg-options', 'train_cfg.max_iters=10000',
-                    cwd=tmp_path)  # fmt: skip
+                    cwd=tmp_path, preexec_fn=heed_interrupts)  # fmt: skip
     deadline = time.time() + 240
     while not (work / 'last_checkpoint').exists() and time.time() < deadline:
         time.sleep(0.2)

@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from mmocr.registry import TRANSFORMS
 
 from odm_mmocr.rendering import (
+    TooSmall,
     Undrawable,
     UnusableCharacters,
     fill_polygons,
@@ -58,7 +59,7 @@ class RenderDestylizedLabel(BaseTransform):
     - gt_destylized_dropped (np.uint8): (H, W), ink of the readable words that are not prompted;
       with `with_dropped` only.
     - prompt_texts (list[str]), prompt_noise (list[bool]), gt_prompted (np.bool_): where absent.
-    - label_faults (list[tuple[str, str]]): kind of each fault, and file, instance and what is
+    - label_faults (list[tuple[str, str, str]]): kind of each fault, file and instance, and what is
       wrong; only where there are any.
 
     Args:
@@ -72,7 +73,7 @@ class RenderDestylizedLabel(BaseTransform):
             there are any, rather than words along their polygons. Defaults to True.
         on_invalid (str): What to do about a prompted word that cannot be drawn, or whose character
             boxes do not fit: 'ignore', as described above, or 'raise' an error, which no data set
-            skips. Defaults to 'ignore'.
+            skips; not for polygons below a pixel, which are no mistake. Defaults to 'ignore'.
 
     Raises:
         FileNotFoundError: If a font file does not exist.
@@ -161,16 +162,18 @@ class RenderDestylizedLabel(BaseTransform):
             return
         reports = []
         for i, fault in faults.items():
+            self.faults[fault.kind] += 1
             where = f'{results.get("img_path")}, instance {i}'
             text = results['gt_texts'][i]
             report = f'{where}: {text!a} cannot be drawn as it should, {fault}'
+            reports.append((fault.kind, where, report))
+            if isinstance(fault, TooSmall):  # of a scene that has been scaled down: no mistake
+                continue
             if self.on_invalid == 'raise':
                 raise InvalidAnnotation(
                     f'{report}. Mend the annotation or, with a font that is missing, add it by '
                     "RenderDestylizedLabel(fonts=[...]); on_invalid='ignore' goes on"
                 )
-            reports.append((fault.kind, report))
-            self.faults[fault.kind] += 1
             self._log(where, fault, report)
         results['label_faults'] = reports
 
@@ -186,7 +189,7 @@ class RenderDestylizedLabel(BaseTransform):
         print_log(f'{report}; it {outcome}{more}', logger='current', level=logging.WARNING)
 
     def __repr__(self) -> str:
-        paths = [font.path for font in self.fonts]
+        paths = [str(font) for font in self.fonts]
         return (
             f'{type(self).__name__}(fonts={paths}, with_dropped={self.with_dropped}, '
             f'max_words={self.max_words}, use_char_polygons={self.use_char_polygons}, '

@@ -148,8 +148,9 @@ def test_each_fault_is_said_once_and_counted_always(log):
     assert len(log) == 1
     assert 'scene.jpg, instance 2' in log[0]
     assert ascii('汉字') in log[0]
-    ((kind, report),) = results['label_faults']
+    ((kind, where, report),) = results['label_faults']
     assert kind == 'no font for the text'
+    assert where == 'scene.jpg, instance 2'
     assert report in log[0]
     assert 'label_faults' not in transform(sample(gt_texts=['Alpha', '###', 'C', 'Beta']))
 
@@ -168,6 +169,9 @@ def test_faults_can_stop_a_training():
     transform = RenderDestylizedLabel(on_invalid='raise')
     with pytest.raises(InvalidAnnotation, match='instance 2.*no font'):
         transform(sample())
+    small = sample(gt_texts=['Alpha', '###', '', 'Beta'])
+    small['gt_polygons'][0] = np.float32([5, 5, 105, 5, 105, 5.9, 5, 5.9])
+    assert transform(small)['label_faults'][0][0] == 'polygon below a pixel'  # scaled, no mistake
     transform(sample(gt_texts=['Alpha', '###', '', 'Beta']))  # ignored and empty are no faults
 
     class Scenes(torch.utils.data.Dataset):
