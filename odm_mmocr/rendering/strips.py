@@ -143,7 +143,7 @@ def _memory(strip: Strip) -> int:
     return 2 * strip.mask.nbytes + 300 * len(strip.edges) + 1024
 
 
-@memory_bounded(96 * 2**20, size=_memory)
+@memory_bounded(144 * 2**20, size=_memory)
 def _render_strip(text: str, fonts: FontChain, height: int, stacked: bool) -> Strip:
     if not text:
         raise UnusableText('an empty text cannot be drawn')
