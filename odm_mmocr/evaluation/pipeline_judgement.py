@@ -13,10 +13,11 @@ import shapely
 
 from odm_mmocr.datasets.seeding import seeded
 from odm_mmocr.rendering import UnusablePolygon, rectify, render_words, split_polygon
+from odm_mmocr.rendering.meshes import warp_points
 from odm_mmocr.visualization import draw_annotations
 
 from .pipeline_report import Finding, StepReport
-from .pixel_maps import PixelMap, Unmeasurable, map_by, measure
+from .pixel_maps import PixelMap, Unmeasurable, measure
 
 Reader = Callable[[list[np.ndarray]], list[tuple[str, float]]]
 
@@ -210,7 +211,7 @@ class Judgement:
             if not ignored and _shorter_side(points) >= MIN_HEIGHT:
                 self.unmapped.append(k)
             return lost
-        origin, carry = map_by(homography, points), np.linalg.inv(homography)
+        origin, carry = warp_points(points, homography), np.linalg.inv(homography)
         sight = self.sight if homography is pixels.dominant else self._carry_sight(carry)
         word, expected, distance = self._match(points, origin, carry, named, sight)
         scale = np.sqrt(_area(points) / max(_area(origin), 1e-6))
@@ -226,7 +227,7 @@ class Judgement:
         if not isinstance(self.sight_before, shapely.Polygon) or self.sight_before.is_empty:
             return self.view
         corners = np.array(self.sight_before.exterior.coords)[:-1]
-        return _shape(map_by(carry, corners)).intersection(self.view)
+        return _shape(warp_points(corners, carry)).intersection(self.view)
 
     def _match(
         self,
@@ -256,7 +257,7 @@ class Judgement:
         for word in self.words:
             if len(word.polygon) < 3 or _are_apart(word.polygon, low, high):
                 continue
-            expected = map_by(carry, word.polygon)
+            expected = warp_points(word.polygon, carry)
             there = _shape(expected).intersection(sight)
             if here.is_empty or there.is_empty:
                 distance = _shape(points).hausdorff_distance(_shape(expected))
@@ -273,7 +274,7 @@ class Judgement:
             return
         if named.ignored or is_ignored(self.after, k) or _height(points) < MIN_HEIGHT:
             return
-        expected = map_by(carry, named.polygon)
+        expected = warp_points(named.polygon, carry)
         if max(_share_within(p, self.view) for p in (points, expected)) < MIN_VISIBLE:
             return
         self.step.words += 1

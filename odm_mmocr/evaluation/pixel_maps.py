@@ -10,6 +10,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from odm_mmocr.rendering.meshes import warp_points
+
 # Puts a picture through the transform, with the same random draws every time.
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -88,7 +90,7 @@ class PixelMap:
         return homography if self._holds(homography, points, places) else None
 
     def _holds(self, homography: np.ndarray, points: np.ndarray, places: np.ndarray) -> bool:
-        errors = np.linalg.norm(map_by(homography, points) - places, axis=1)
+        errors = np.linalg.norm(warp_points(points, homography) - places, axis=1)
         return bool((errors < 2 * self._tolerance).mean() >= _LOCAL_SHARE)
 
     def _samples(self, polygon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -188,12 +190,6 @@ def measure(run: Run, image: np.ndarray, may_be_identity: bool = True) -> PixelM
         outputs = [_run_both(run, channel) for channel in channels]
         codes.append(np.stack([o[..., 0] if o.ndim == 3 else o for o in outputs], -1))
     return PixelMap(codes[0].shape[:2], tuple(codes), source)
-
-
-def map_by(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Maps points (n, 2) by a homography (3, 3)."""
-    mapped = points @ homography[:, :2].T + homography[:, 2]
-    return mapped[:, :2] / mapped[:, 2:]
 
 
 def encode(length: int) -> np.ndarray:

@@ -109,7 +109,7 @@ class Ribbon(NamedTuple):
         top, bottom = _pair(top, bottom)
         _check_orientation(_cell_areas(top, bottom).tolist())
         plane = find_plane(top, bottom)
-        middle = (_project(plane, top) + _project(plane, bottom)) / 2
+        middle = (warp_points(top, plane) + warp_points(bottom, plane)) / 2
         return cls(top, bottom, length, height, _stations(middle), plane)
 
     def turned(self, quarters: int) -> 'Ribbon':
@@ -152,7 +152,7 @@ class Ribbon(NamedTuple):
         source_y = np.full(size[::-1], -9, np.float32)
         top, bottom = self.top - corner, self.bottom - corner
         plane = self.plane @ ((1, 0, corner[0]), (0, 1, corner[1]), (0, 0, 1))
-        flat_top, flat_bottom = _project(plane, top), _project(plane, bottom)
+        flat_top, flat_bottom = warp_points(top, plane), warp_points(bottom, plane)
         for i in range(len(top) - 1):
             cell = np.stack((top[i], top[i + 1], bottom[i + 1], bottom[i]))
             x0, y0 = np.maximum(np.floor(cell.min(0)), 0).astype(int)
@@ -188,15 +188,15 @@ class Ribbon(NamedTuple):
         u, v = points[..., 0] / size[1], points[..., 1] / size[0]
         if self.plane is None:
             homography = rectangle_to_quad(self.top, self.bottom, 1, 1)
-            return _project(homography, np.stack((u, v), -1)).astype(np.float32)
-        top, bottom = _project(self.plane, self.top), _project(self.plane, self.bottom)
+            return warp_points(np.stack((u, v), -1), homography).astype(np.float32)
+        top, bottom = warp_points(self.top, self.plane), warp_points(self.bottom, self.plane)
         cell = np.clip(np.searchsorted(self.stations, u, 'right') - 1, 0, len(self.stations) - 2)
         u = ((u - self.stations[cell]) / np.diff(self.stations)[cell])[..., None]
         v = v[..., None]
         upper = top[cell] * (1 - u) + top[cell + 1] * u
         lower = bottom[cell] * (1 - u) + bottom[cell + 1] * u
         on_plane = upper * (1 - v) + lower * v
-        return _project(np.linalg.inv(self.plane), on_plane).astype(np.float32)
+        return warp_points(on_plane, np.linalg.inv(self.plane)).astype(np.float32)
 
     def locate(self, points: np.ndarray) -> np.ndarray:
         """Finds where along and across a curved ribbon points of the image lie.
@@ -207,8 +207,8 @@ class Ribbon(NamedTuple):
         Returns:
             float64 (n, 2): along and across, 0 to 1 within the ribbon; nan for points well outside.
         """
-        x, y = _project(self.plane, np.asarray(points, np.float64)).T
-        top, bottom = _project(self.plane, self.top), _project(self.plane, self.bottom)
+        x, y = warp_points(points, self.plane).T
+        top, bottom = warp_points(self.top, self.plane), warp_points(self.bottom, self.plane)
         found = np.full((len(x), 2), np.nan)
         off = np.full(len(x), _OUTSIDE)
         for i in range(len(top) - 1):
@@ -379,7 +379,9 @@ def _mean_rung(top: np.ndarray, bottom: np.ndarray) -> float:
     return float((np.diff(stations) * (rungs[1:] + rungs[:-1])).sum() / 2)
 
 
-def _project(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
+def warp_points(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
+    """Map points (..., 2) by a homography (3, 3); float64 of the same shape."""
+    points = np.asarray(points, np.float64)
     mapped = points @ homography[:, :2].T + homography[:, 2]
     return mapped[..., :2] / mapped[..., 2:]
 

@@ -8,9 +8,9 @@ from odm_mmocr.evaluation.pixel_maps import (
     Unmeasurable,
     decode,
     encode,
-    map_by,
     measure,
 )
+from odm_mmocr.rendering.meshes import warp_points
 
 SHAPE = 350, 610  # height and width; not of the period of the code
 QUAD = np.array([(200.0, 120.0), (290, 130), (288, 160), (198, 150)])
@@ -30,8 +30,8 @@ def warp(matrix, size=(500, 400), border=(90, 127, 127), flags=cv2.INTER_LINEAR)
 
 def error(pixels, matrix, polygon=QUAD) -> float:
     """Largest error of the places of a polygon's points, in pixels of the image before."""
-    measured = pixels.around(map_by(matrix, polygon))
-    return np.abs(map_by(measured, map_by(matrix, polygon)) - polygon).max()
+    measured = pixels.around(warp_points(polygon, matrix))
+    return np.abs(warp_points(warp_points(polygon, matrix), measured) - polygon).max()
 
 
 @pytest.mark.parametrize('length', [1, 2, 50, 610, 4000])
@@ -90,9 +90,9 @@ def test_a_part_that_goes_elsewhere_is_followed():
     pixels = measure(flip_part, np.zeros((*SHAPE, 3), np.uint8), may_be_identity=False)
     np.testing.assert_allclose(pixels.dominant, np.eye(3), atol=0.1)
     flipped = QUAD * (-1, 1) + (499, 0)
-    np.testing.assert_allclose(map_by(pixels.around(flipped), flipped), QUAD, atol=0.3)
+    np.testing.assert_allclose(warp_points(flipped, pixels.around(flipped)), QUAD, atol=0.3)
     away = QUAD + (250, 100)
-    np.testing.assert_allclose(map_by(pixels.around(away), away), away, atol=0.3)
+    np.testing.assert_allclose(warp_points(away, pixels.around(away)), away, atol=0.3)
 
 
 def test_a_map_that_is_not_simple_is_not_made_up():

@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmocr.registry import TRANSFORMS
 
 from odm_mmocr.rendering import split_polygon
+from odm_mmocr.rendering.meshes import warp_points
 
 from .prompt import check_spotting, readable
 
@@ -237,13 +238,6 @@ class WarpScene(BaseTransform):
             f'{name}={value!r}' for name, value in vars(self).items() if not name.startswith('_')
         )
         return f'{type(self).__name__}({arguments})'
-
-
-def warp_points(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
-    """Map points (..., 2) by a homography (3, 3); float64 of the same shape."""
-    points = np.asarray(points, np.float64)
-    mapped = points @ homography[:, :2].T + homography[:, 2]
-    return mapped[..., :2] / mapped[..., 2:]
 
 
 def warp_image(
