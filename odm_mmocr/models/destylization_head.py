@@ -8,14 +8,18 @@ from mmengine.model import BaseModule
 from mmocr.registry import MODELS
 from torch import Tensor, nn
 
+from .layers import UpsampledConv2d
+
 
 @MODELS.register_module()
 class DestylizationHead(BaseModule):
     """Top-down fusion, a refining convolution, and one logit for each pixel.
 
     All stages and the steered tokens are brought to ``channels`` and added from coarse to fine;
-    each joins the sum at its own stride. All layers that work position by position run before
-    the last upsampling, which changes nothing in the result and a lot in the cost.
+    each joins the sum at its own stride. No map is enlarged before a layer that can do without:
+    the refining convolution works on the small map (:class:`UpsampledConv2d`), all layers that
+    work position by position run before the last upsampling. This changes nothing in the result
+    and a lot in the cost.
 
     Args:
         in_channels: Channels of the backbone's stages, fine to coarse.
@@ -35,6 +39,8 @@ class DestylizationHead(BaseModule):
         ink_prior: Share of ink that the untrained head predicts; sets the last bias. None
             leaves the usual initial value.
         norm_cfg: Normalisation of the convolutions.
+        conv_bias: Give the convolutions biases too, as the released model has them. A
+            normalisation takes them out again.
         init_cfg: Initialisation, as everywhere in MMEngine.
 
     Raises:
@@ -54,6 +60,7 @@ class DestylizationHead(BaseModule):
         upsample: str = 'nearest',
         ink_prior: float | None = 0.05,
         norm_cfg: dict = dict(type='BN'),  # noqa: B006, never changed
+        conv_bias: bool = False,
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
@@ -65,17 +72,25 @@ class DestylizationHead(BaseModule):
                 f'and subpixel={subpixel} must divide refine_stride'
             )
         self.text_level = list(strides).index(text_stride)
-        self.refine_scale = strides[0] // refine_stride
         self.last_scale = refine_stride // subpixel
         self.upsample = upsample
 
-        def conv(inputs: int, outputs: int, size: int) -> ConvModule:
-            return ConvModule(inputs, outputs, size, padding=size // 2, norm_cfg=norm_cfg)
+        def conv(inputs: int, outputs: int, size: int, **conv_cfg) -> ConvModule:
+            return ConvModule(
+                inputs,
+                outputs,
+                size,
+                padding=size // 2,
+                conv_cfg=conv_cfg or None,
+                norm_cfg=norm_cfg,
+                bias=conv_bias or 'auto',
+            )
 
         self.laterals = nn.ModuleList(conv(c, channels, 1) for c in in_channels)
         self.text_lateral = conv(text_channels, channels, 1)
         self.smooth = conv(channels, channels, 3)
-        self.refine = conv(channels, hidden_channels[0], 3)
+        scale = strides[0] // refine_stride
+        self.refine = conv(channels, hidden_channels[0], 3, type=UpsampledConv2d, scale=scale)
         self.squeeze = conv(hidden_channels[0], hidden_channels[1], 1)
         self.draw = nn.Conv2d(hidden_channels[1], subpixel**2, 1)
         self.shuffle = nn.PixelShuffle(subpixel)
@@ -94,6 +109,13 @@ class DestylizationHead(BaseModule):
         Returns:
             Logits (B, 1, H, W) at the size of the image.
         """
+        logits = self.draw_map(self.fuse(stages, tokens))
+        if match is not None:
+            logits = logits + F.interpolate(match, logits.shape[-2:], mode='bilinear')
+        return logits  # (B, 1, H, W)
+
+    def fuse(self, stages: list[Tensor], tokens: Tensor) -> Tensor:
+        """Add stages and steered tokens from coarse to fine: (B, channels, H / 4, W / 4)."""
         x = None
         for level in reversed(range(len(stages))):
             lateral = self.laterals[level](stages[level])
@@ -102,13 +124,12 @@ class DestylizationHead(BaseModule):
             if x is not None:
                 lateral = lateral + F.interpolate(x, lateral.shape[-2:], mode='nearest')
             x = lateral
-        x = self.smooth(x)  # (B, channels, H / 4, W / 4)
-        if self.refine_scale > 1:
-            x = F.interpolate(x, scale_factor=self.refine_scale, mode='nearest')
+        return self.smooth(x)
+
+    def draw_map(self, x: Tensor) -> Tensor:
+        """Turn the fused map into logits, (B, 1, H, W)."""
         x = self.squeeze(self.refine(x))
         logits = self.shuffle(self.draw(x))
         if self.last_scale > 1:
             logits = F.interpolate(logits, scale_factor=self.last_scale, mode=self.upsample)
-        if match is not None:
-            logits = logits + F.interpolate(match, logits.shape[-2:], mode='bilinear')
-        return logits  # (B, 1, H, W)
+        return logits

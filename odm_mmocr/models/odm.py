@@ -1,6 +1,7 @@
 """ODM: redraw the prompted words of an image, and only those, in one uniform font."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseModel
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from odm_mmocr.structures import ODMDataSample
 
+from .layers import recompute_in_backward
 from .word_places import collect_places, pool_places
 
 
@@ -41,10 +43,14 @@ class ODM(BaseModel):
             a Text-Controller with ``match``, and samples with ``gt_instances``.
         data_preprocessor: Config of an :class:`ODMDataPreprocessor`.
         channels_last: Keep weights in channels-last memory.
+        checkpoint: Names of parts, with wildcards, whose activations are computed again in the
+            backward instead of being kept, see :func:`recompute_in_backward`. Memory for time.
+        compile_cfg: Arguments of `torch.compile` for image encoder, cross-attention and head;
+            ``{}`` for its defaults, None for no compilation.
         init_cfg: Initialisation, as everywhere in MMEngine.
 
     Raises:
-        ValueError: ``loss_word`` without ``match``.
+        ValueError: ``loss_word`` without ``match``, or ``checkpoint`` names no part.
     """
 
     def __init__(
@@ -58,6 +64,8 @@ class ODM(BaseModel):
         loss_word: dict | None = None,
         data_preprocessor: dict | None = None,
         channels_last: bool = True,
+        checkpoint: Sequence[str] = (),
+        compile_cfg: dict | None = None,
         init_cfg: dict | None = None,
     ):
         super().__init__(data_preprocessor or dict(type='ODMDataPreprocessor'), init_cfg)
@@ -83,6 +91,10 @@ class ODM(BaseModel):
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)), requires_grad=trained)
         if channels_last:
             self.to(memory_format=torch.channels_last)
+        recompute_in_backward(self, checkpoint)
+        if compile_cfg is not None:
+            for part in (self.image_encoder, *self.text_controller.blocks, self.head):
+                part.compile(**compile_cfg)
 
     def forward(
         self,
@@ -162,7 +174,7 @@ class ODM(BaseModel):
             losses['loss_contrastive'] = self.loss_contrastive(
                 outputs['image_feature'],
                 outputs['text_feature'],
-                shown.any(1),
+                self.text_controller.has_words(shown),
                 self.logit_scale.clamp(max=math.log(100)).exp(),
             )
         if self.loss_word is not None:
@@ -185,7 +197,9 @@ class ODM(BaseModel):
         """
         tokens = outputs['image_tokens']
         places = collect_places(data_samples)
-        points, target, samples, slots = (part.to(tokens.device) for part in places)
+        points, target, samples, slots = (
+            part.to(tokens.device, non_blocking=True) for part in places
+        )
         features, visible = pool_places(tokens, points, size)  # (B, N, C), (B, N)
         words = outputs['words'][samples, slots]  # (M, C)
         return self.text_controller.score_words(features, words), target.where(visible, -1)

@@ -33,10 +33,12 @@ class TextController(BaseModule):
             them like real ones and has no vector for "none of these".
         match: Also compare image tokens with word vectors directly, see :meth:`match_words`.
             Without it prompt control is learned much later; the released model has no such path.
+        word_pooling: What becomes the word's vector: ``'mean'`` of its slots, as in ODM, or the
+            slot of its ``'end'``, as in oCLIP.
         init_cfg: Initialisation, as everywhere in MMEngine.
 
     Raises:
-        ValueError: ``match`` without ``mask_padding``.
+        ValueError: ``match`` without ``mask_padding``, or an unknown ``word_pooling``.
     """
 
     def __init__(
@@ -51,11 +53,15 @@ class TextController(BaseModule):
         grid: tuple[int, int] = (32, 32),
         mask_padding: bool = True,
         match: bool = True,
+        word_pooling: str = 'mean',
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
         if match and not mask_padding:
             raise ValueError('match=True needs mask_padding=True: it compares with "none of these"')
+        if word_pooling not in ('mean', 'end'):
+            raise ValueError(f"word_pooling={word_pooling!r} is neither 'mean' nor 'end'")
+        self.word_pooling = word_pooling
         self.vocabulary = TASK_UTILS.build(vocabulary)
         self.mask_padding = mask_padding
         length = self.vocabulary.max_characters
@@ -98,8 +104,10 @@ class TextController(BaseModule):
         for block in self.word_blocks:
             x = block(x, self.causal_mask)
         x = self.word_norm(x)
-        if self.mask_padding:
-            is_end = tokens == self.vocabulary.end
+        is_end = tokens == self.vocabulary.end
+        if self.word_pooling == 'end':
+            x = x[torch.arange(len(x), device=x.device), is_end.int().argmax(1)]
+        elif self.mask_padding:
             real = (is_end.cumsum(1) - is_end.long() == 0).unsqueeze(-1)  # up to the end id
             x = (x * real).sum(1) / real.sum(1)
         else:
@@ -120,6 +128,17 @@ class TextController(BaseModule):
             return words.mean(1)
         weight = shown.unsqueeze(-1).to(words.dtype)
         return (words * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+    def has_words(self, shown: Tensor) -> Tensor:
+        """Say which images have words for the contrastive loss; the released model takes all.
+
+        Args:
+            shown: bool (B, words), True for words that stand in the image.
+
+        Returns:
+            bool (B,).
+        """
+        return shown.any(1) if self.mask_padding else shown.new_ones(len(shown))
 
     def match_words(self, tokens: Tensor, words: Tensor, mask: Tensor) -> Tensor | None:
         """Ask of every image token whether a prompted word stands there.

@@ -57,7 +57,9 @@ def _small_model(**changes):
         loss_contrastive=dict(type='BatchContrastiveLoss'),
     )
     for name, change in changes.items():
-        config[name] = {**config.get(name, {}), **change} if change is not None else None
+        if isinstance(change, dict):
+            change = {**config.get(name, {}), **change}
+        config[name] = change
     return MODELS.build(config)
 
 

@@ -34,17 +34,28 @@ def test_logits_have_the_size_of_the_image(stride, refine, subpixel):
     assert model(stages(), tokens).shape == (2, 1, 64, 96)
 
 
-def test_position_wise_layers_before_the_last_upsampling_change_nothing():
-    model = head(text_stride=32, refine_stride=2, subpixel=1).double()
-    maps = [s.double() for s in stages()]
-    tokens = torch.randn(2, 12, 2, 3, dtype=torch.double)
+@pytest.mark.parametrize('training', [False, True])
+def test_the_faster_order_of_operations_changes_neither_logits_nor_gradients(training):
+    model = head(text_stride=32, refine_stride=2, subpixel=1, conv_bias=True).double()
+    model.train(training)
+    maps = [s.double().requires_grad_() for s in stages()]
+    tokens = torch.randn(2, 12, 2, 3, dtype=torch.double, requires_grad=True)
 
-    x = model.text_lateral(tokens) + model.laterals[3](maps[3])
-    for level in (2, 1, 0):
-        x = F.interpolate(x, scale_factor=2) + model.laterals[level](maps[level])
-    x = model.refine(F.interpolate(model.smooth(x), scale_factor=2))
-    late = model.draw(model.squeeze(F.interpolate(x, scale_factor=2)))
-    torch.testing.assert_close(model(maps, tokens), late, rtol=0, atol=0)
+    def as_released(maps, tokens):
+        x = model.text_lateral(tokens) + model.laterals[3](maps[3])
+        for level in (2, 1, 0):
+            x = F.interpolate(x, scale_factor=2) + model.laterals[level](maps[level])
+        x, conv = F.interpolate(model.smooth(x), scale_factor=2), model.refine.conv
+        x = F.conv2d(x, conv.weight, conv.bias, padding=1)
+        x = model.refine.activate(model.refine.norm(x))
+        return model.draw(model.squeeze(F.interpolate(x, scale_factor=2)))
+
+    changed = [*maps, tokens, *model.parameters()]
+    weight = torch.randn(2, 1, 64, 96, dtype=torch.double)
+    outputs = [draw(maps, tokens) for draw in (model, as_released)]
+    gradients = [torch.autograd.grad((o * weight).sum(), changed) for o in outputs]
+    torch.testing.assert_close(*outputs, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(*gradients, rtol=1e-8, atol=1e-8)
 
 
 def test_untrained_head_draws_little():

@@ -56,6 +56,30 @@ def test_losses_and_gradients_at_any_size(small_model, make_batch, size):
     assert model.image_encoder.backbone.conv1.weight.grad.abs().sum() > 0
 
 
+def test_checkpointing_changes_no_gradient(small_model, make_batch):
+    patterns = ['image_encoder.backbone.layer*.*', 'text_controller.blocks.*', 'head']
+    gradients = []
+    for checkpoint in (patterns, []):
+        model = small_model(checkpoint=checkpoint).double()
+        batch = make_batch(model, [['stop', 'exit'], ['bank']])
+        batch['inputs'] = batch['inputs'].double()
+        sum(model(**batch, mode='loss').values()).backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters()})
+    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_compiled_gives_the_same(small_model, make_batch):
+    model, compiled = small_model(), small_model(compile_cfg=dict(backend='aot_eager'))
+    for prompts in ([['stop', 'exit'], ['bank']], [['stop'], []]):
+        batch = make_batch(model, prompts)
+        losses, expected = (m(**batch, mode='loss') for m in (compiled, model))
+        torch.testing.assert_close(losses, expected, rtol=1e-4, atol=1e-4)
+    sum(losses.values()).backward()
+    assert compiled.image_encoder.backbone.conv1.weight.grad.abs().sum() > 0
+    assert set(compiled.state_dict()) == set(model.state_dict())
+
+
 @pytest.mark.parametrize('prompts', [[[], []], [['stop'], []]], ids=['no word', 'one without'])
 def test_images_without_words(small_model, make_batch, prompts):
     model = small_model()

@@ -116,3 +116,22 @@ def test_nothing_matches_an_empty_prompt(vocabulary):
 def test_match_needs_masked_padding():
     with pytest.raises(ValueError, match='needs mask_padding'):
         controller(mask_padding=False)
+
+
+def test_a_word_can_be_the_vector_of_its_end(vocabulary):
+    model, averaged = controller(word_pooling='end'), controller()
+    tokens, _ = encode(vocabulary, ['stop', 'exit'])
+    states = []
+    model.word_norm.register_forward_hook(lambda module, inputs, output: states.append(output))
+    words = model.encode_words(tokens)[0]
+    torch.testing.assert_close(words[1], states[0][1, 4] @ model.word_projection)
+    assert not torch.allclose(words[1], averaged.encode_words(tokens)[0, 1])
+    with pytest.raises(ValueError, match='first'):
+        controller(word_pooling='first')
+
+
+def test_images_without_shown_words_have_no_pair_but_in_the_released_model():
+    shown = torch.tensor([[True, False], [False, False]])
+    assert controller().has_words(shown).tolist() == [True, False]
+    released = controller(mask_padding=False, match=False)
+    assert released.has_words(shown).tolist() == [True, True]

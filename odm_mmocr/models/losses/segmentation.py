@@ -1,5 +1,6 @@
 """L_seg: is there ink of a prompted word at this pixel?"""
 
+import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce, get_world_size
 from mmocr.registry import MODELS
@@ -40,7 +41,9 @@ def bce_loss(
     Returns:
         Scalar.
     """
-    weight = None if positive_weight is None else logits.new_tensor(positive_weight)
+    weight = None
+    if positive_weight is not None:  # filled there: a copy from the CPU would wait for the GPU
+        weight = torch.full((), positive_weight, device=logits.device)
     loss = F.binary_cross_entropy_with_logits(
         logits.float(), target.float(), reduction='none', pos_weight=weight
     )
