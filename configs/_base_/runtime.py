@@ -7,6 +7,7 @@ env_cfg = dict(
 )
 randomness = dict(seed=0)
 default_hooks = dict(
+    runtime_info=dict(type='DeferredRuntimeInfoHook'),
     logger=dict(type='LoggerHook', interval=50),
     checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=3),
 )

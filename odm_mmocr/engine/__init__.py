@@ -1,4 +1,9 @@
-from .hooks import AtomicCheckpointHook, BackboneExportHook, DataFaultsHook
+from .hooks import (
+    AtomicCheckpointHook,
+    BackboneExportHook,
+    DataFaultsHook,
+    DeferredRuntimeInfoHook,
+)
 from .loops import ResumableIterTrainLoop
 from .optim_wrapper import AutoAmpOptimWrapper, CpuAmpOptimWrapper
 
@@ -8,5 +13,6 @@ __all__ = [
     'BackboneExportHook',
     'CpuAmpOptimWrapper',
     'DataFaultsHook',
+    'DeferredRuntimeInfoHook',
     'ResumableIterTrainLoop',
 ]

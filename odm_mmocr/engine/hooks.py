@@ -1,10 +1,11 @@
-"""Hooks: whole checkpoints, the backbone beside them, and a count of skipped samples."""
+"""Hooks: whole checkpoints, the backbone beside them, counts of faults, losses without waiting."""
 
 import os
 from collections import Counter
 
+import torch
 from mmengine.dist import is_main_process
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import CheckpointHook, Hook, LoggerHook, RuntimeInfoHook
 from mmocr.registry import HOOKS
 
 from odm_mmocr.checkpoints import (
@@ -163,3 +164,47 @@ class DataFaultsHook(Hook):
         for kind, times in self.label_faults.most_common():
             lines = ''.join(f'\n  {report}' for report in self.examples[kind].values())
             runner.logger.warning(f'Labels: {kind}, {times} time(s), as in{lines}')
+
+
+@HOOKS.register_module()
+class DeferredRuntimeInfoHook(RuntimeInfoHook):
+    """Note losses without waiting for the GPU in every step.
+
+    MMEngine asks the GPU for each loss of each step, and the next step cannot be prepared until it
+    answers. Here losses stay where they are until the logger wants them; the log is the same.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner) -> None:
+        """Find out when losses are wanted."""
+        super().before_train(runner)
+        self.waiting: list[dict] = []
+        wanting = (LoggerHook, CheckpointHook)
+        self.intervals = {hook.interval for hook in runner.hooks if isinstance(hook, wanting)}
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Keep the losses of a step; hand them over before something is logged or saved."""
+        if outputs is not None:
+            self.waiting.append(outputs)
+        if (
+            any(self.every_n_train_iters(runner, interval) for interval in self.intervals)
+            or any(self.every_n_inner_iters(batch_idx, interval) for interval in self.intervals)
+            or self.end_of_epoch(runner.train_dataloader, batch_idx)
+        ):
+            self.hand_over(runner)
+
+    def after_train(self, runner) -> None:
+        """Hand over what is left."""
+        self.hand_over(runner)
+        super().after_train(runner)
+
+    def hand_over(self, runner) -> None:
+        """Move the losses that are waiting into the message hub, with one copy from the GPU."""
+        losses = [(name, value) for step in self.waiting for name, value in step.items()]
+        self.waiting = []
+        if not losses:
+            return
+        values = torch.stack([torch.as_tensor(value).detach().float() for _, value in losses])
+        for (name, _), value in zip(losses, values.tolist(), strict=True):
+            runner.message_hub.update_scalar(f'train/{name}', value)

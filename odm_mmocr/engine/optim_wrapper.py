@@ -38,7 +38,7 @@ def AutoAmpOptimWrapper(
 
     Args:
         dtype: ``'bfloat16'`` or ``'float16'``, for CUDA.
-        loss_scale: As in :class:`AmpOptimWrapper`, for CUDA.
+        loss_scale: As in :class:`AmpOptimWrapper`, for CUDA and ``'float16'``.
         cpu_bfloat16: Whether to use bfloat16 on CPUs that multiply it.
         **kwargs: For any of them, ``optimizer`` among them.
 
@@ -46,6 +46,9 @@ def AutoAmpOptimWrapper(
         The optimizer wrapper.
     """
     if torch.cuda.is_available():
+        if dtype == 'bfloat16':
+            # Nothing to scale; looking for overflows would wait for the GPU in every step.
+            loss_scale = dict(enabled=False)
         return AmpOptimWrapper(dtype=dtype, loss_scale=loss_scale, **kwargs)
     if cpu_bfloat16 and multiplies_bfloat16():
         return CpuAmpOptimWrapper(**kwargs)

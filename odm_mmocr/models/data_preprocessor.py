@@ -31,7 +31,13 @@ class ODMDataPreprocessor(ImgDataPreprocessor):
         pad_size_divisor: int = 32,
         channels_last: bool = True,
     ):
-        super().__init__(mean, std, pad_size_divisor=pad_size_divisor, bgr_to_rgb=bgr_to_rgb)
+        super().__init__(
+            mean,
+            std,
+            pad_size_divisor=pad_size_divisor,
+            bgr_to_rgb=bgr_to_rgb,
+            non_blocking=True,  # from pinned memory, copies run beside the computing
+        )
         self.channels_last = channels_last
 
     def forward(self, data: dict, training: bool = False) -> dict:

@@ -1,6 +1,7 @@
 """The data sample that travels between pipeline, model, metrics and visualizer."""
 
-from mmengine.structures import LabelData, PixelData
+import torch
+from mmengine.structures import BaseDataElement, LabelData, PixelData
 from mmocr.structures import TextDetDataSample
 
 
@@ -61,3 +62,23 @@ class ODMDataSample(TextDetDataSample):
     @prompt.deleter
     def prompt(self):
         del self._prompt
+
+    def pin_memory(self) -> BaseDataElement:
+        """Copy all tensors into page-locked memory, from which a GPU fetches them by itself.
+
+        The data loader of PyTorch calls this where ``pin_memory=True``.
+
+        Returns:
+            A sample of its own.
+        """
+        return _pin(self)
+
+
+def _pin(element: BaseDataElement) -> BaseDataElement:
+    pinned = element.new()
+    for name, value in element.items():
+        if isinstance(value, BaseDataElement):
+            pinned.set_data({name: _pin(value)})
+        elif isinstance(value, torch.Tensor):
+            pinned.set_data({name: value.pin_memory()})
+    return pinned

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 
 from odm_mmocr.checkpoints.saving import WholeFileBackend
@@ -104,3 +105,31 @@ def test_faults_of_labels_are_counted_by_kind():
     assert len(logged) == 1
     assert 'unusable polygon, 4 time(s)' in logged[0]
     assert logged[0].count('a.jpg, instance 3') == 1
+
+
+@pytest.mark.parametrize('steps', [7, 8])
+def test_deferred_losses_are_the_same_and_there_when_they_are_wanted(make_runner, steps):
+    histories, read = [], []
+    for kind in ('RuntimeInfoHook', 'DeferredRuntimeInfoHook'):
+        hooks = dict(
+            runtime_info=dict(type=kind),
+            logger=dict(type='LoggerHook', interval=3),
+            checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=4),
+        )
+        runner = make_runner(steps, default_hooks=hooks, experiment_name=f'{kind}-{steps}')
+        known = []
+
+        class Watch(Hook):
+            priority = 'VERY_LOW'
+
+            def after_train_iter(self, runner, *args, known=known, **kwargs):
+                scalars = runner.message_hub.log_scalars
+                known.append(len(scalars['train/loss'].data[0]) if 'train/loss' in scalars else 0)
+
+        runner.register_hook(Watch())
+        runner.train()
+        histories.append(runner.message_hub.get_scalar('train/loss').data[0].tolist())
+        read.append(known)
+    assert read[0] == list(range(1, steps + 1))
+    assert read[1] == [0, 0, 3, 4, 4, 6, 6, 8][:steps]
+    assert histories[1] == pytest.approx(histories[0])
