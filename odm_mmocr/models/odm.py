@@ -130,7 +130,14 @@ class ODM(BaseModel):
             return self.predict(inputs, data_samples)
         raise ValueError(f"mode={mode!r} is none of 'tensor', 'loss', 'predict'")
 
-    def encode_and_draw(self, images: Tensor, tokens: Tensor, mask: Tensor, shown: Tensor) -> dict:
+    def encode_and_draw(
+        self,
+        images: Tensor,
+        tokens: Tensor,
+        mask: Tensor,
+        shown: Tensor,
+        filled: int | None = None,
+    ) -> dict:
         """The whole network.
 
         Args:
@@ -138,6 +145,7 @@ class ODM(BaseModel):
             tokens: int64 (B, words, characters).
             mask: bool (B, words), True where there is a word.
             shown: bool (B, words), True for words that the image shows.
+            filled: How many slots, from the first, may hold a word; None: all.
 
         Returns:
             The outputs of mode ``tensor``.
@@ -149,7 +157,7 @@ class ODM(BaseModel):
                 f'{stride}; let the data preprocessor pad (pad_size_divisor={stride})'
             )
         stages, image_tokens, image_feature = self.image_encoder(images)
-        words = self.text_controller.encode_words(tokens)
+        words = self.text_controller.encode_words(tokens, filled)
         steered = self.text_controller(image_tokens, words, mask)
         match = self.text_controller.match_words(image_tokens, words, mask)
         return dict(
@@ -163,8 +171,9 @@ class ODM(BaseModel):
 
     def loss(self, images: Tensor, data_samples: list[ODMDataSample]) -> dict[str, Tensor]:
         """L_seg, L_ocr and L_bc of a batch, each already weighted."""
-        tokens, mask, shown = self.stack_prompts(data_samples, images)
-        outputs = self.encode_and_draw(images, tokens, mask, shown)
+        prompts = self.stack_prompts(data_samples, images)
+        shown = prompts[2]
+        outputs = self.encode_and_draw(images, *prompts)
         label = torch.stack([sample.gt_destylized.label for sample in data_samples])
         ignore = torch.stack([sample.gt_destylized.ignore for sample in data_samples])
         losses = dict(loss_seg=self.loss_seg(outputs['logits'], label, ignore))
@@ -215,15 +224,16 @@ class ODM(BaseModel):
 
     def stack_prompts(
         self, data_samples: list[ODMDataSample] | None, images: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Batch the prompts, cut to the longest of them.
+    ) -> tuple[Tensor, Tensor, Tensor, int]:
+        """Batch the prompts, cut to the longest of them where padding is masked.
 
         Args:
             data_samples: B samples with a ``prompt``; None for B empty prompts.
             images: (B, 3, H, W), for size and device of empty prompts.
 
         Returns:
-            Tokens (B, words, characters), mask (B, words), shown (B, words).
+            Tokens (B, words, characters), mask (B, words), shown (B, words), and the number of
+            words in the longest prompt.
 
         Raises:
             ValueError: The prompts were encoded with another vocabulary than the model's.
@@ -232,7 +242,7 @@ class ODM(BaseModel):
         if data_samples is None:
             length = vocabulary.max_characters
             mask = torch.zeros(len(images), 1, dtype=torch.bool, device=images.device)
-            return mask.new_zeros(len(images), 1, length, dtype=torch.int64), mask, mask
+            return mask.new_zeros(len(images), 1, length, dtype=torch.int64), mask, mask, 0
         prompts = [sample.prompt for sample in data_samples]
         known = (vocabulary.num_ids, vocabulary.max_characters)
         for prompt in prompts:
@@ -242,10 +252,10 @@ class ODM(BaseModel):
                     f'(ids, characters a word) are {given} in the prompt and {known} in the model: '
                     'give PackODMInputs and TextController the same vocabulary'
                 )
-        count = len(prompts[0].mask)
-        if self.text_controller.mask_padding:
-            count = max(1, *(len(prompt.texts) for prompt in prompts))
-        return tuple(
+        filled = max(len(prompt.texts) for prompt in prompts)
+        count = max(1, filled) if self.text_controller.mask_padding else len(prompts[0].mask)
+        tokens, mask, shown = (
             torch.stack([getattr(prompt, name)[:count] for prompt in prompts])
             for name in ('tokens', 'mask', 'shown')
         )
+        return tokens, mask, shown, filled

@@ -89,15 +89,21 @@ class TextController(BaseModule):
         )
         self.norm = nn.LayerNorm(embed_dims)
 
-    def encode_words(self, tokens: Tensor) -> Tensor:
+    def encode_words(self, tokens: Tensor, filled: int | None = None) -> Tensor:
         """Turn every word into a vector.
 
         Args:
             tokens: int64 (B, words, characters), 0 where there is none.
+            filled: How many slots, from the first, may hold a word; None: all. The others are
+                empty in every sample, so one of them is encoded for all.
 
         Returns:
             (B, words, embed_dims).
         """
+        empty = 0 if filled is None else tokens.shape[1] - filled
+        if empty > 1:
+            words = self.encode_words(tokens[:, : filled + 1])
+            return torch.cat([words, words[:, -1:].expand(-1, empty - 1, -1)], 1)
         shape = tokens.shape
         tokens = tokens.flatten(0, 1)  # (B * words, characters)
         x = self.characters(tokens) + self.character_positions  # (B * words, characters, D)

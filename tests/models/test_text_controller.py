@@ -135,3 +135,22 @@ def test_images_without_shown_words_have_no_pair_but_in_the_released_model():
     assert controller().has_words(shown).tolist() == [True, False]
     released = controller(mask_padding=False, match=False)
     assert released.has_words(shown).tolist() == [True, True]
+
+
+def test_slots_that_are_empty_everywhere_are_encoded_once(vocabulary):
+    model = controller(mask_padding=False, match=False)
+    tokens, _ = encode(vocabulary, ['stop', 'exit'], 7)
+    expected = model.encode_words(tokens)
+    lengths = []
+    model.word_norm.register_forward_hook(
+        lambda module, inputs, output: lengths.append(len(output))
+    )
+    torch.testing.assert_close(model.encode_words(tokens, filled=2), expected)
+    torch.testing.assert_close(model.encode_words(tokens, filled=6), expected)
+    assert lengths == [3, 7]
+    gradients = []
+    for filled in (None, 2):
+        model.zero_grad()
+        model.encode_words(tokens, filled).square().sum().backward()
+        gradients.append(model.characters.weight.grad)
+    torch.testing.assert_close(*gradients)
