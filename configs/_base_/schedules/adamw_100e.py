@@ -2,7 +2,7 @@
 optim_wrapper = dict(
     type='AutoAmpOptimWrapper',
     dtype='bfloat16',
-    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1),
+    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1, fused=True),
     paramwise_cfg=dict(
         norm_decay_mult=0,
         bias_decay_mult=0,
