@@ -7,15 +7,17 @@ from .losses import (
     OCRLPIPSLoss,
     WordContrastiveLoss,
 )
-from .ocr_features import PPOCRFeatures
+from .ocr_features import CRAFTFeatures, DetectorFeatures, PPOCRFeatures
 from .odm import ODM
 from .text_controller import TextController
 
 __all__ = [
     'ODM',
     'BatchContrastiveLoss',
+    'CRAFTFeatures',
     'DestylizationHead',
     'DestylizationSegLoss',
+    'DetectorFeatures',
     'OCRLPIPSLoss',
     'ODMDataPreprocessor',
     'ODMImageEncoder',

@@ -1,6 +1,7 @@
 """The destylization head: fuses steered tokens with the backbone's stages and draws the words."""
 
 import math
+import warnings
 
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
@@ -76,15 +77,17 @@ class DestylizationHead(BaseModule):
         self.upsample = upsample
 
         def conv(inputs: int, outputs: int, size: int, **conv_cfg) -> ConvModule:
-            return ConvModule(
-                inputs,
-                outputs,
-                size,
-                padding=size // 2,
-                conv_cfg=conv_cfg or None,
-                norm_cfg=norm_cfg,
-                bias=conv_bias or 'auto',
-            )
+            with warnings.catch_warnings():
+                warnings.filterwarnings('ignore', 'Unnecessary conv bias')  # wanted for parity
+                return ConvModule(
+                    inputs,
+                    outputs,
+                    size,
+                    padding=size // 2,
+                    conv_cfg=conv_cfg or None,
+                    norm_cfg=norm_cfg,
+                    bias=conv_bias or 'auto',
+                )
 
         self.laterals = nn.ModuleList(conv(c, channels, 1) for c in in_channels)
         self.text_lateral = conv(text_channels, channels, 1)

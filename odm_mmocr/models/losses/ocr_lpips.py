@@ -1,47 +1,91 @@
 """OCR-LPIPS: does the drawing look like the label to a network that reads?"""
 
 import torch
-import torch.nn.functional as F
 from mmocr.registry import MODELS
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
-# Channel-wise shift and scale of LPIPS (arXiv 1801.03924) for images in [-1, 1]; together with
-# the step from [0, 1] to [-1, 1] the same as ImageNet's mean and standard deviation.
-SHIFT = (-0.030, -0.088, -0.188)
-SCALE = (0.458, 0.448, 0.450)
-
-
-def to_feature_input(image: Tensor) -> Tensor:
-    """Turn a grey picture (B, 1, H, W) in [0, 1] into the three channels that LPIPS takes."""
-    shift = image.new_tensor(SHIFT).view(1, 3, 1, 1)
-    scale = image.new_tensor(SCALE).view(1, 3, 1, 1)
-    return (2 * image - 1 - shift) / scale
+# Vectors shorter than this have no direction.
+SHORTEST = 1e-10
 
 
 def ocr_lpips(features: list[Tensor], targets: list[Tensor]) -> Tensor:
     """Distance of two lists of feature maps, one value for each sample.
 
     Maps are normalised along the channels, squared differences summed over channels and
-    averaged over space, and the layers summed, as in LPIPS without learned weights.
+    averaged over space, and the layers summed, as in LPIPS (`arXiv 1801.03924
+    <https://arxiv.org/abs/1801.03924>`_) without learned weights. Where all channels of a map are
+    zero, it has no direction: there it counts as zero and has no gradient.
 
     Args:
-        features: Maps (B, C_i, H_i, W_i) of the predictions.
+        features: Maps (B, C_i, H_i, W_i) of the predictions, of any float type.
         targets: The same of the labels.
 
     Returns:
-        (B,), at least 0 and at most 4 for each layer.
+        (B,), at least 0 and at most 4 for each layer, float32 (double for double).
     """
-    distance = 0
-    for feature, target in zip(features, targets, strict=True):
-        difference = unit(feature.float()) - unit(target.float())
-        distance = distance + difference.square().sum(1).mean((1, 2))
-    return distance
+    return sum(
+        direction_distance(feature, target)
+        for feature, target in zip(features, targets, strict=True)
+    )
 
 
-def unit(x: Tensor, eps: float = 1e-10) -> Tensor:
-    """Divide every position of (B, C, H, W) by its length along the channels."""
-    # The small number inside the root keeps the gradient finite where all channels are zero.
-    return x / (x.square().sum(1, keepdim=True) + eps**2).sqrt().clamp(min=eps)
+def direction_distance(feature: Tensor, target: Tensor) -> Tensor:
+    """Squared distance of the directions of two maps, averaged over space.
+
+    Args:
+        feature: (B, C, H, W); a direction is that of the C values at a position.
+        target: Likewise.
+
+    Returns:
+        (B,), 0 to 4, float32 (double for double).
+    """
+    return _DirectionDistance.apply(feature, target)
+
+
+class _DirectionDistance(Function):
+    """Keeps the two maps and three numbers a position; autograd alone keeps five more maps."""
+
+    @staticmethod
+    def forward(ctx, feature, target):
+        scale, target_scale = inverse_length(feature), inverse_length(target)
+        # Not 2 minus twice the cosine, of which nothing is left where directions are close.
+        difference = feature * scale
+        difference -= target * target_scale
+        squares = torch.linalg.vector_norm(difference, dim=1, keepdim=True).square()
+        cosine = ((scale > 0).to(squares) + (target_scale > 0) - squares) / 2
+        ctx.save_for_backward(feature, target, scale, target_scale, cosine)
+        return squares.mean((1, 2, 3))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        feature, target, scale, target_scale, cosine = ctx.saved_tensors
+        grad = grad.view(-1, 1, 1, 1) * (2 / cosine[0].numel())
+        gradients = [None, None]
+        if ctx.needs_input_grad[0]:
+            gradients[0] = pull(feature, scale, target, target_scale, cosine, grad)
+        if ctx.needs_input_grad[1]:
+            gradients[1] = pull(target, target_scale, feature, scale, cosine, grad)
+        return tuple(gradients)
+
+
+def inverse_length(x: Tensor) -> Tensor:
+    """One over the length along the channels of (B, C, H, W), 0 where that is 0; (B, 1, H, W)."""
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    length = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=dtype)
+    return torch.where(length > SHORTEST, 1 / length, 0)
+
+
+def pull(
+    x: Tensor, scale: Tensor, other: Tensor, other_scale: Tensor, cosine: Tensor, grad: Tensor
+) -> Tensor:
+    """Gradient with respect to ``x`` of half the squared distance of two directions."""
+    factor = grad * scale
+    gradient = x * (factor * scale * cosine)
+    gradient -= other * (factor * other_scale)
+    return gradient
 
 
 @MODELS.register_module()
@@ -53,6 +97,9 @@ class OCRLPIPSLoss(nn.Module):
         loss_weight: Factor.
         scale: Both pictures are shrunk by this factor (0 to 1] before the network sees them:
             half the side is a quarter of the cost.
+
+    Raises:
+        ValueError: ``scale`` is out of range.
     """
 
     def __init__(self, features: dict, loss_weight: float = 1.0, scale: float = 1.0):
@@ -76,11 +123,39 @@ class OCRLPIPSLoss(nn.Module):
         """
         target = label.float() / 255
         prediction = torch.where(ignore, target, logits.float().sigmoid())
-        if self.scale != 1:
-            prediction, target = (
-                F.interpolate(x, scale_factor=self.scale, mode='area') for x in (prediction, target)
-            )
+        prediction, target = shrink(prediction, self.scale), shrink(target, self.scale)
         with torch.no_grad():
-            wanted = self.features(to_feature_input(target))
-        drawn = self.features(to_feature_input(prediction))
+            wanted = self.features(target)
+        drawn = self.features(prediction)
         return self.loss_weight * ocr_lpips(drawn, wanted).mean()
+
+
+def shrink(pictures: Tensor, scale: float) -> Tensor:
+    """Shrink pictures by averaging over areas, also where a pixel becomes no whole number of them.
+
+    Args:
+        pictures: (B, C, H, W).
+        scale: Factor (0 to 1]; sides are rounded, to at least one pixel.
+
+    Returns:
+        (B, C, H', W').
+    """
+    if scale == 1:
+        return pictures
+    rows, columns = (
+        area_weights(side, max(1, round(side * scale)), pictures) for side in pictures.shape[-2:]
+    )
+    # Autocast would round the pictures to three digits.
+    with torch.autocast(pictures.device.type, enabled=False):
+        return rows @ pictures @ columns.T
+
+
+def area_weights(side: int, target: int, like: Tensor) -> Tensor:
+    """Share of each of ``side`` pixels in each of ``target`` larger ones: (target, side)."""
+    # F.interpolate(mode='area') counts pixels that are shared by two larger ones fully in both.
+    # In this unit, of which the picture has side * target, all edges are whole numbers.
+    larger = side * torch.arange(target + 1, device=like.device)
+    pixels = target * torch.arange(side + 1, device=like.device)
+    end = torch.minimum(larger[1:, None], pixels[1:])
+    start = torch.maximum(larger[:-1, None], pixels[:-1])
+    return (end - start).clamp(min=0).to(like.dtype) / side
