@@ -11,7 +11,11 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=3),
 )
-custom_hooks = [dict(type='BackboneExportHook'), dict(type='DataFaultsHook')]
+custom_hooks = [
+    dict(type='BackboneExportHook'),
+    dict(type='DataFaultsHook'),
+    dict(type='KeepFreedMemoryHook'),
+]
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='TextDetLocalVisualizer', name='visualizer', vis_backends=vis_backends)

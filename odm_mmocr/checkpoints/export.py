@@ -74,7 +74,7 @@ def extract_backbone(
     state_dict = _bare(_weights(checkpoint, raw=averaged and not prefer_ema), source, checkpoint)
     meta = checkpoint.get('meta') or {}
     if architecture is None or normalization is None:
-        model = _model_config(meta, source)
+        model = model_config(meta, source)
         architecture = architecture or model['image_encoder']['backbone']
         normalization = normalization or model.get('data_preprocessor') or DEFAULT_PREPROCESSOR
     iteration = meta.get('iter')
@@ -141,7 +141,10 @@ def _found(weights: Mapping, checkpoint: Mapping) -> str:
     if any(key.startswith(('backbone.', 'wrapped_model.backbone.')) for key in keys):
         return 'is the checkpoint of a detector or recognizer; give the one of the pre-training'
     if any(key.startswith(('visual.', 'module.visual.')) for key in keys):
-        return 'has the key names of the reference implementation; convert it first'
+        return (
+            'has the key names of the reference implementation; convert it first: '
+            'tools/convert_checkpoint.py'
+        )
     return f'has {len(keys)} keys, the first are {", ".join(keys[:3]) or "none"}'
 
 
@@ -160,12 +163,24 @@ def architecture_name(checkpoint: Mapping) -> str:
     meta = checkpoint.get('meta') or {}
     backbone = (
         meta.get('architecture')
-        or _model_config(meta, 'the checkpoint')['image_encoder']['backbone']
+        or model_config(meta, 'the checkpoint')['image_encoder']['backbone']
     )
     return name_architecture(describe_architecture(backbone))
 
 
-def _model_config(meta: Mapping, source: str) -> dict:
+def model_config(meta: Mapping, source: str) -> dict:
+    """Read the config of the ODM model out of a checkpoint's meta.
+
+    Args:
+        meta: `checkpoint['meta']`.
+        source: Name of the checkpoint, for messages.
+
+    Returns:
+        The settings of `model`, as plain types.
+
+    Raises:
+        ValueError: There is none, or it is not of an ODM.
+    """
     try:
         model = read_config_text(meta['cfg'])['model']
         if 'backbone' in model['image_encoder']:

@@ -11,6 +11,9 @@ import odm_mmocr  # noqa: F401, registers
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 PRETRAIN = sorted(CONFIGS.glob('odm_pretrain*.py'))
+PACKAGES = dict(
+    CRAFTFeatures=['easyocr_en_models'], PPOCRFeatures=['onnx2torch', 'rapidocr_onnxruntime']
+)
 SYNTHESIZED = [path for path in PRETRAIN if 'icdar' not in path.stem]
 
 
@@ -18,8 +21,8 @@ def load(path):
     init_default_scope('mmocr')
     cfg = Config.fromfile(path)
     if cfg.model.loss_ocr:
-        pytest.importorskip('onnx2torch')
-        pytest.importorskip('rapidocr_onnxruntime')
+        for package in PACKAGES[cfg.model.loss_ocr.features.type]:
+            pytest.importorskip(package)
     return cfg
 
 
