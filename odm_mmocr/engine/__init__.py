@@ -3,8 +3,10 @@ from .hooks import (
     BackboneExportHook,
     DataFaultsHook,
     DeferredRuntimeInfoHook,
+    KeepFreedMemoryHook,
 )
 from .loops import ResumableIterTrainLoop
+from .memory import keep_freed_memory
 from .optim_wrapper import AutoAmpOptimWrapper, CpuAmpOptimWrapper
 
 __all__ = [
@@ -14,5 +16,7 @@ __all__ = [
     'CpuAmpOptimWrapper',
     'DataFaultsHook',
     'DeferredRuntimeInfoHook',
+    'KeepFreedMemoryHook',
     'ResumableIterTrainLoop',
+    'keep_freed_memory',
 ]

@@ -16,6 +16,8 @@ from odm_mmocr.checkpoints import (
 )
 from odm_mmocr.checkpoints.saving import written_whole
 
+from .memory import keep_freed_memory
+
 MAX_EXAMPLES = 20
 
 
@@ -208,3 +210,16 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         values = torch.stack([torch.as_tensor(value).detach().float() for _, value in losses])
         for (name, _), value in zip(losses, values.tolist(), strict=True):
             runner.message_hub.update_scalar(f'train/{name}', value)
+
+
+@HOOKS.register_module()
+class KeepFreedMemoryHook(Hook):
+    """On a CPU, let the C library keep freed memory: faster steps, somewhat more memory.
+
+    See :func:`keep_freed_memory`. Nothing happens where there is a GPU.
+    """
+
+    def before_run(self, runner) -> None:
+        """Tell the C library."""
+        if not torch.cuda.is_available():
+            keep_freed_memory()

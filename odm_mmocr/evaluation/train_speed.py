@@ -33,6 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 from odm_mmocr.checkpoints import load_config
 from odm_mmocr.datasets.transforms import PackODMInputs
 from odm_mmocr.datasets.vocabulary import Vocabulary
+from odm_mmocr.engine import keep_freed_memory
 from odm_mmocr.evaluation.data_speed import Spread
 from odm_mmocr.models import ODM
 
@@ -346,6 +347,9 @@ class ConfigStep:
         self.model = model = MODELS.build({**cfg.model, **changes})
         if not isinstance(model, ODM):
             raise ValueError(f'{cfg.filename} has a model of type {type(model).__name__}, not ODM')
+        hooks = [hook['type'] for hook in cfg.get('custom_hooks', [])]
+        if setting.device == 'cpu' and 'KeepFreedMemoryHook' in hooks:
+            keep_freed_memory()
         model.to(setting.device).train()
         self.optim_wrapper = build_optim_wrapper(
             model, optim_wrapper_for(cfg.optim_wrapper, setting)
