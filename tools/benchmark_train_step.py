@@ -16,7 +16,7 @@ import argparse
 import json
 import platform
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 
@@ -100,6 +100,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='without or with OCR-LPIPS by CRAFT (default: %(default)s)',
     )
     parser.add_argument(
+        '--reference-precision',
+        choices=PRECISIONS,
+        help='of the reference (default: that of the configs)',
+    )
+    parser.add_argument(
         '--craft-weights',
         type=Path,
         metavar='FILE',
@@ -173,7 +178,15 @@ def list_contenders(args: argparse.Namespace) -> list[tuple[Contender, StepSetti
     for kind in args.reference_kinds if args.reference else ():
         craft = kind == REFERENCES[1]
         contenders.append(ReferenceContender(args.reference, craft, args.craft_weights))
-    return [(contender, StepSetting(args.size, **setting)) for contender in contenders]
+    pairs = [(contender, StepSetting(args.size, **setting)) for contender in contenders]
+    if (precision := args.reference_precision) is not None:
+        pairs = [
+            (contender, replace(s, precision=precision))
+            if isinstance(contender, ReferenceContender)
+            else (contender, s)
+            for contender, s in pairs
+        ]
+    return pairs
 
 
 def processor_name() -> str:
@@ -230,7 +243,10 @@ def print_contenders(args: argparse.Namespace, speeds: list[StepSpeed]) -> None:
         columns += ['speed, first : this', 'repeat by repeat', 'memory, first : this']
     rows = []
     for speed in speeds:
-        row = [speed.name, told(speed.images_per_second), gigabytes(speed.memory.peak)]
+        name = speed.name
+        if speed.setting.precision != args.precision:
+            name += f', {speed.setting.precision}'
+        row = [name, told(speed.images_per_second), gigabytes(speed.memory.peak)]
         if not gpu:
             row.append(gigabytes(speed.memory.above_idle))
         row.append(f'{speed.flops_per_image.forward / 1e9:.1f}')

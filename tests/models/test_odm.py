@@ -56,6 +56,18 @@ def test_losses_and_gradients_at_any_size(small_model, make_batch, size):
     assert model.image_encoder.backbone.conv1.weight.grad.abs().sum() > 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('size', [(320, 640), (640, 640), (736, 1280)])
+def test_large_sizes_train_and_predict(small_model, make_batch, size):
+    model = small_model()
+    batch = make_batch(model, [['stop']], [size])
+    sum(model(**batch, mode='loss').values()).backward()
+    assert model.image_encoder.backbone.conv1.weight.grad.abs().sum() > 0
+    with torch.no_grad():
+        (sample,) = model.eval()(**batch, mode='predict')
+    assert sample.pred_destylized.probability.shape == (1, *size)
+
+
 def test_checkpointing_changes_no_gradient(small_model, make_batch):
     patterns = ['image_encoder.backbone.layer*.*', 'text_controller.blocks.*', 'head']
     gradients = []
