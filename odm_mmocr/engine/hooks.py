@@ -182,19 +182,37 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         """Find out when losses are wanted."""
         super().before_train(runner)
         self.waiting: list[dict] = []
-        wanting = (LoggerHook, CheckpointHook)
-        self.intervals = {hook.interval for hook in runner.hooks if isinstance(hook, wanting)}
+        # Pairs (begin, interval) of the iterations after which something is logged or saved.
+        self.due = {(0, hook.interval) for hook in runner.hooks if isinstance(hook, LoggerHook)}
+        self.due |= {
+            (hook.save_begin, hook.interval)
+            for hook in runner.hooks
+            if isinstance(hook, CheckpointHook) and not hook.by_epoch
+        }
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Keep the losses of a step; hand them over before something is logged or saved."""
         if outputs is not None:
-            self.waiting.append(outputs)
+            self.waiting.append({name: torch.as_tensor(v).detach() for name, v in outputs.items()})
         if (
-            any(self.every_n_train_iters(runner, interval) for interval in self.intervals)
-            or any(self.every_n_inner_iters(batch_idx, interval) for interval in self.intervals)
+            any(
+                interval > 0 and (count - begin) % interval == 0
+                for begin, interval in self.due
+                for count in (runner.iter + 1, batch_idx + 1)
+            )
+            or self.is_last_train_iter(runner)
             or self.end_of_epoch(runner.train_dataloader, batch_idx)
         ):
             self.hand_over(runner)
+
+    def after_train_epoch(self, runner) -> None:
+        """Hand over before something is saved at the end of an epoch."""
+        self.hand_over(runner)
+
+    def before_val(self, runner) -> None:
+        """Hand over before the best checkpoint is saved."""
+        self.hand_over(runner)
+        super().before_val(runner)
 
     def after_train(self, runner) -> None:
         """Hand over what is left."""
@@ -203,12 +221,14 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
 
     def hand_over(self, runner) -> None:
         """Move the losses that are waiting into the message hub, with one copy from the GPU."""
-        losses = [(name, value) for step in self.waiting for name, value in step.items()]
-        self.waiting = []
+        waiting, self.waiting = getattr(self, 'waiting', []), []
+        losses = [(name, value) for step in waiting for name, value in step.items()]
         if not losses:
             return
-        values = torch.stack([torch.as_tensor(value).detach().float() for _, value in losses])
-        for (name, _), value in zip(losses, values.tolist(), strict=True):
+        values = [value.float().reshape(()) for _, value in losses]
+        if len({value.device for value in values}) > 1:
+            values = [value.cpu() for value in values]
+        for (name, _), value in zip(losses, torch.stack(values).tolist(), strict=True):
             runner.message_hub.update_scalar(f'train/{name}', value)
 
 

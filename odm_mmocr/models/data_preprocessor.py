@@ -35,9 +35,12 @@ class ODMDataPreprocessor(ImgDataPreprocessor):
             mean,
             std,
             pad_size_divisor=pad_size_divisor,
-            bgr_to_rgb=bgr_to_rgb,
             non_blocking=True,  # from pinned memory, copies run beside the computing
         )
+        # Channels are turned in the whole batch: MMEngine's way waits for the GPU at each image.
+        self.bgr_to_rgb = bgr_to_rgb
+        if bgr_to_rgb and mean is not None:
+            self.mean, self.std = self.mean.flip(0), self.std.flip(0)
         self.channels_last = channels_last
 
     def forward(self, data: dict, training: bool = False) -> dict:
@@ -54,6 +57,8 @@ class ODMDataPreprocessor(ImgDataPreprocessor):
         """
         data = super().forward(data, training)
         images = data['inputs']
+        if self.bgr_to_rgb:
+            images = data['inputs'] = images.flip(1)
         if self.channels_last:
             data['inputs'] = images.contiguous(memory_format=torch.channels_last)
         for sample in data.get('data_samples') or []:

@@ -50,7 +50,8 @@ class ODM(BaseModel):
         init_cfg: Initialisation, as everywhere in MMEngine.
 
     Raises:
-        ValueError: ``loss_word`` without ``match``, or ``checkpoint`` names no part.
+        ValueError: ``loss_word`` without ``match``, ``checkpoint`` names no part, or comes with
+            ``compile_cfg``.
     """
 
     def __init__(
@@ -93,6 +94,11 @@ class ODM(BaseModel):
             self.to(memory_format=torch.channels_last)
         recompute_in_backward(self, checkpoint)
         if compile_cfg is not None:
+            if checkpoint:
+                raise ValueError(
+                    'checkpoint and compile_cfg: torch.compile cannot take parts that '
+                    'are computed again; give one of them'
+                )
             for part in (self.image_encoder, *self.text_controller.blocks, self.head):
                 part.compile(**compile_cfg)
 

@@ -39,11 +39,11 @@ def test_mixed_precision_learns(small_model, make_batch, dtype):
 def test_a_step_never_waits_for_the_gpu(small_model, make_batch):
     model = small_model().cuda().train()
     wrapper, batch = make_wrapper(model, 'bfloat16'), make_batch(model, PROMPTS)
+    samples = [sample.to('cpu').pin_memory() for sample in batch['data_samples']]
+    images = [torch.zeros(3, 128, 128, dtype=torch.uint8).pin_memory() for _ in samples]
 
     def step():
-        with wrapper.optim_context(model):
-            loss, _ = model.parse_losses(model(**batch, mode='loss'))
-        wrapper.update_params(loss)
+        model.train_step(dict(inputs=images, data_samples=samples), wrapper)
 
     step()
     torch.cuda.set_sync_debug_mode('error')

@@ -169,3 +169,8 @@ def test_prompts_of_another_vocabulary_are_refused(model, make_batch, other):
     prompt.num_ids = vocabulary.num_ids
     with pytest.raises(ValueError, match='the same vocabulary'):
         model(**batch)
+
+
+def test_compiled_parts_cannot_be_computed_again(small_model):
+    with pytest.raises(ValueError, match='give one of them'):
+        small_model(checkpoint=['head'], compile_cfg={})
