@@ -1,7 +1,9 @@
 """Fixtures that tests of several rooms share."""
 
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -17,6 +19,19 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f'shared data sets are not at {folder} (set ODM_SHARED_DATA to their folder)')
     return folder
+
+
+@pytest.fixture(scope='session')
+def load_script():
+    """Function from the path of a script outside any package to a fresh module of it."""
+    return _load_script
+
+
+def _load_script(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f'odm_script_{path.stem}', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope='session')

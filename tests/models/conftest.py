@@ -31,6 +31,15 @@ def make_batch():
     return _make_batch
 
 
+@pytest.fixture(scope='session')
+def parity(shared_data, load_script):
+    """Folder of the golden arrays of the reference, and its recipe as a module."""
+    folder = shared_data.parent / 'parity'
+    if not (folder / 'recipe.py').is_file():
+        pytest.skip(f'golden arrays are not at {folder}')
+    return folder, load_script(folder / 'recipe.py')
+
+
 def _small_model(**changes):
     """An ODM with a ResNet-18 and otherwise narrow layers; seconds to train a step."""
     torch.manual_seed(0)

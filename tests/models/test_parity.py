@@ -3,8 +3,6 @@
 Weights, inputs and golden arrays are those of `shared/parity`, whose `recipe.py` describes them.
 """
 
-import importlib.util
-
 import numpy as np
 import pytest
 import torch
@@ -19,22 +17,16 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')
-def parity(shared_data):
-    """The folder, its recipe as a module, and its golden arrays."""
-    folder = shared_data.parent / 'parity'
-    if not (folder / 'recipe.py').is_file():
-        pytest.skip(f'golden arrays are not at {folder}')
-    spec = importlib.util.spec_from_file_location('odm_parity_recipe', folder / 'recipe.py')
-    recipe = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(recipe)
-    golden = {k: torch.from_numpy(v) for k, v in np.load(folder / 'golden_seed0.npz').items()}
-    return folder, recipe, golden
+def golden(parity):
+    """The golden arrays by name."""
+    arrays = np.load(parity[0] / 'golden_seed0.npz')
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 @pytest.fixture(scope='module')
 def model(parity):
     """`odm_pretrain_reference.py` with converted weights, in evaluation mode."""
-    folder, recipe, _ = parity
+    folder, recipe = parity
     weights = {
         name: torch.from_numpy(recipe.weight(name, shape, seed=0))
         for name, shape in recipe.read_keys(folder / 'state_dict_keys.tsv')
@@ -73,7 +65,7 @@ def relative_error(name, result, wanted):
     return error
 
 
-def test_golden_outputs(model, outputs, parity):
+def test_golden_outputs(model, outputs, golden):
     results = dict(
         {f'c{i}_mean': stage.mean((2, 3)) for i, stage in enumerate(outputs['stages'], 2)},
         image_features=F.normalize(outputs['image_feature'], dim=-1),
@@ -81,21 +73,19 @@ def test_golden_outputs(model, outputs, parity):
         logit_scale=model.logit_scale.detach().exp(),
         logits=outputs['logits'][:, 0, ::4, ::4],
     )
-    golden = parity[2]
     assert results.keys() == golden.keys()
     assert outputs['logits'].shape == (2, 1, 512, 512)
     errors = {name: relative_error(name, results[name], golden[name]) for name in golden}
     assert all(error <= 1e-4 for error in errors.values()), errors
 
 
-def test_losses(model, batch, outputs, parity):
+def test_losses(model, batch, outputs, golden):
     with torch.no_grad():
         losses = model(*batch, mode='loss')
     labels = torch.stack([sample.gt_destylized.label for sample in batch[1]])
     target = (labels >= 30).double()
     logits = outputs['logits'].double()
     cross_entropy = -(target * logits.sigmoid().log() + (1 - target) * (-logits).sigmoid().log())
-    golden = parity[2]
     pairs = golden['logit_scale'] * golden['image_features'] @ golden['text_features'].T
     contrastive = -(pairs.log_softmax(1).diag() + pairs.log_softmax(0).diag()).mean() / 2
     assert relative_error('loss_seg', losses['loss_seg'], cross_entropy.mean()) <= 1e-4
@@ -104,7 +94,7 @@ def test_losses(model, batch, outputs, parity):
 
 
 def test_weights_go_back_to_the_released_names_and_shapes(model, parity):
-    folder, recipe, _ = parity
+    folder, recipe = parity
     released = to_released(model.state_dict())
     keys = dict(recipe.read_keys(folder / 'state_dict_keys.tsv'))
     assert {name: tuple(tensor.shape) for name, tensor in released.items()} == keys

@@ -1,31 +1,20 @@
-import importlib.util
 import json
 import os
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'benchmark_data.py'
-
 
 @pytest.fixture
-def run(monkeypatch):
+def run(load_tool, as_command, monkeypatch):
     """Run the tool in this process."""
     monkeypatch.setenv('OMP_NUM_THREADS', os.environ.get('OMP_NUM_THREADS', ''))  # put back after
-    spec = importlib.util.spec_from_file_location('odm_tools_benchmark', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_tool('benchmark_data')
     # For the other tests of this process.
     monkeypatch.setattr(module, 'use_one_core', lambda: None)
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', [TOOL.name, *map(str, arguments)])
-        module.main()
-
-    return run
+    return as_command(module)
 
 
 @pytest.fixture

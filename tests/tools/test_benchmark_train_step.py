@@ -1,6 +1,4 @@
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,27 +12,18 @@ from odm_mmocr.evaluation.train_speed import (
     StepSpeed,
 )
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'benchmark_train_step.py'
 CONFIG = 'odm_pretrain_quickstart.py'
 
 
 @pytest.fixture
-def tool():
-    spec = importlib.util.spec_from_file_location('odm_tools_benchmark_train_step', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('benchmark_train_step')
 
 
 @pytest.fixture
-def run(tool, monkeypatch):
+def run(tool, as_command):
     """Run the tool in this process."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', [TOOL.name, *map(str, arguments)])
-        tool.main()
-
-    return run
+    return as_command(tool)
 
 
 @pytest.fixture

@@ -1,25 +1,11 @@
-import importlib.util
-import sys
-from pathlib import Path
-
 import cv2
 import pytest
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'browse_labels.py'
-
 
 @pytest.fixture
-def browse(monkeypatch):
+def browse(load_tool, as_command):
     """Run the tool in this process."""
-    spec = importlib.util.spec_from_file_location('odm_tools_browse', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', [TOOL.name, *map(str, arguments)])
-        module.main()
-
-    return run
+    return as_command(load_tool('browse_labels'))
 
 
 def test_many_samples_take_several_pages(browse, tmp_path, capsys):

@@ -1,10 +1,8 @@
 """The command line of the check by reading."""
 
 import csv
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,12 +20,8 @@ def box(x, y):
 
 
 @pytest.fixture(scope='module')
-def tool():
-    path = Path(__file__).resolve().parents[2] / 'tools' / 'check_labels.py'
-    spec = importlib.util.spec_from_file_location('check_labels', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('check_labels')
 
 
 @pytest.fixture

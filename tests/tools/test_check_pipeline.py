@@ -1,6 +1,5 @@
 """The command line of the pipeline check."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -16,12 +15,8 @@ STOCK = 'mmocr::textdet/dbnet/dbnet_resnet18_fpnc_1200e_icdar2015.py'
 
 
 @pytest.fixture(scope='module')
-def tool():
-    path = Path(__file__).resolve().parents[2] / 'tools' / 'check_pipeline.py'
-    spec = importlib.util.spec_from_file_location('check_pipeline', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('check_pipeline')
 
 
 @pytest.fixture(scope='module')

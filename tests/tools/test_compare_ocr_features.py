@@ -1,24 +1,13 @@
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'compare_ocr_features.py'
-
 
 @pytest.fixture
-def run(monkeypatch):
+def run(load_tool, as_command):
     """Run the tool in this process."""
-    spec = importlib.util.spec_from_file_location('odm_tools_compare_ocr_features', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', [TOOL.name, *map(str, arguments)])
-        module.main()
-
+    module = load_tool('compare_ocr_features')
+    run = as_command(module)
     run.module = module
     return run
 

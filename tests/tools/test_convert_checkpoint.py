@@ -1,7 +1,3 @@
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -14,23 +10,14 @@ from odm_mmocr.checkpoints import (
 )
 from odm_mmocr.checkpoints.released import build_odm, released_config
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'convert_checkpoint.py'
 SMALL = ReleasedModel('ODM', width=8, grid=2, embed_dims=16, word_dims=8, word_depth=1, depth=1)
 REFERENCE = 'odm_pretrain_reference.py'
 
 
 @pytest.fixture
-def convert(monkeypatch):
+def convert(load_tool, as_command):
     """Run the tool in this process."""
-    spec = importlib.util.spec_from_file_location('odm_tools_convert', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', [TOOL.name, *map(str, arguments)])
-        module.main()
-
-    return run
+    return as_command(load_tool('convert_checkpoint'))
 
 
 @pytest.fixture(scope='module')

@@ -1,6 +1,4 @@
-import importlib.util
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,17 +12,9 @@ RESNET18 = dict(type='mmdet.ResNet', depth=18, norm_eval=False)
 
 
 @pytest.fixture
-def export(monkeypatch):
+def export(load_tool, as_command):
     """Run the tool in this process."""
-    spec = importlib.util.spec_from_file_location('odm_tools_export', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', [TOOL.name, *map(str, arguments)])
-        module.main()
-
-    return run
+    return as_command(load_tool('export_backbone'))
 
 
 @pytest.fixture(scope='module')

@@ -1,8 +1,5 @@
 """The command line of the preparation."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 from PIL import Image
 
@@ -10,12 +7,8 @@ pytest.importorskip('mmocr')
 
 
 @pytest.fixture(scope='module')
-def tool():
-    path = Path(__file__).resolve().parents[2] / 'tools' / 'prepare_dataset.py'
-    spec = importlib.util.spec_from_file_location('prepare_dataset', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('prepare_dataset')
 
 
 @pytest.fixture

@@ -1,26 +1,13 @@
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 from mmengine.config import Config
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'swap_backbone.py'
 STOCK = 'dbnet_resnet18_fpnc_1200e_icdar2015.py'
 
 
 @pytest.fixture
-def swap(monkeypatch):
+def swap(load_tool, as_command):
     """Run the tool in this process."""
-    spec = importlib.util.spec_from_file_location('odm_tools_swap', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', [TOOL.name, *map(str, arguments)])
-        module.main()
-
-    return run
+    return as_command(load_tool('swap_backbone'))
 
 
 def test_config_is_written_and_told(swap, backbone_file, tmp_path, capsys):

@@ -1,4 +1,3 @@
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -14,12 +13,9 @@ STOCK = 'dbnet_resnet18_fpnc_1200e_icdar2015.py'
 
 
 @pytest.fixture(scope='module')
-def tool():
+def tool(load_tool):
     """The tool as a module."""
-    spec = importlib.util.spec_from_file_location('odm_tools_test', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('test')
 
 
 @pytest.mark.parametrize(

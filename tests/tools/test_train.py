@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import os
 import re
@@ -38,12 +37,9 @@ auto_scale_lr = dict(base_batch_size=16)
 
 
 @pytest.fixture(scope='module')
-def train():
+def train(load_tool):
     """The tool as a module."""
-    spec = importlib.util.spec_from_file_location('odm_tools_train', TRAIN)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('train')
 
 
 @pytest.fixture

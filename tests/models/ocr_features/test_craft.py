@@ -1,5 +1,3 @@
-import importlib.util
-
 import numpy as np
 import pytest
 import torch
@@ -130,13 +128,8 @@ def test_bfloat16_autocast(features):
     assert pictures.grad.isfinite().all()
 
 
-def test_value_and_gradient_of_the_released_loss(features, shared_data):
-    folder = shared_data.parent / 'parity'
-    if not (folder / 'recipe.py').is_file():
-        pytest.skip(f'golden arrays are not at {folder}')
-    spec = importlib.util.spec_from_file_location('odm_parity_recipe', folder / 'recipe.py')
-    recipe = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(recipe)
+def test_value_and_gradient_of_the_released_loss(features, parity):
+    folder, recipe = parity
     golden = np.load(folder / 'ocr_lpips_seed0.npz')
     prediction, target = map(torch.from_numpy, recipe.lpips_inputs(seed=0))
     prediction.requires_grad_()
