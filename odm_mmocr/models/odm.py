@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModel
-from mmengine.structures import PixelData
+from mmengine.structures import LabelData, PixelData
 from mmocr.registry import MODELS
 from torch import Tensor, nn
 
@@ -114,8 +115,8 @@ class ODM(BaseModel):
             inputs: (B, 3, H, W), normalised; H and W multiples of 32.
             data_samples: B samples, each with a ``prompt``, for ``loss`` with a
                 ``gt_destylized`` too. None stands for empty prompts.
-            mode: ``tensor``: raw outputs; ``loss``: losses; ``predict``: the samples with a
-                ``pred_destylized``.
+            mode: ``tensor``: raw outputs; ``loss``: losses; ``predict``: the samples with what
+                :meth:`predict` adds.
 
         Returns:
             ``tensor``: dict of ``stages`` (four maps), ``image_tokens`` (B, C, h, w), ``words``
@@ -219,13 +220,42 @@ class ODM(BaseModel):
         words = outputs['words'][samples, slots]  # (M, C)
         return self.text_controller.score_words(features, words), target.where(visible, -1)
 
-    def predict(self, images: Tensor, data_samples: list[ODMDataSample]) -> list[ODMDataSample]:
-        """Add ``pred_destylized.probability``, float (1, h, w) without padding, to each sample."""
-        logits = self.encode_and_draw(images, *self.stack_prompts(data_samples, images))['logits']
-        probability = logits.float().sigmoid()
-        for sample, drawn in zip(data_samples, probability, strict=True):
+    def predict(
+        self, images: Tensor, data_samples: list[ODMDataSample], with_attention: bool = False
+    ) -> list[ODMDataSample]:
+        """Draw, and say how images and prompts are seen.
+
+        Args:
+            images: (B, 3, H, W), normalised.
+            data_samples: B samples, each with a ``prompt``; they are changed.
+            with_attention: Also say where each word was looked for.
+
+        Returns:
+            The samples with ``pred_destylized``, ``pred_features`` and, where asked for,
+            ``pred_attention``: see :class:`ODMDataSample`.
+        """
+        tokens, mask, shown, filled = self.stack_prompts(data_samples, images)
+        outputs = self.encode_and_draw(images, tokens, mask, shown, filled)
+        probability = outputs['logits'].float().sigmoid()
+        for sample, drawn, image, text in zip(
+            data_samples,
+            probability,
+            F.normalize(outputs['image_feature'].float(), dim=1),
+            F.normalize(outputs['text_feature'].float(), dim=1),
+            strict=True,
+        ):
             height, width = sample.img_shape[:2]
             sample.pred_destylized = PixelData(probability=drawn[:, :height, :width])
+            sample.pred_features = LabelData(image=image, text=text)
+        if with_attention:
+            asked = (outputs['image_tokens'], outputs['words'], mask)
+            attention = self.text_controller.attend(*asked)
+            located = self.text_controller.locate_words(*asked)
+            for index, sample in enumerate(data_samples):
+                count = len(sample.prompt.texts)
+                sample.pred_attention = PixelData(attention=attention[index, :count].float())
+                if located is not None:
+                    sample.pred_attention.located = located[index, :count]
         return data_samples
 
     def stack_prompts(

@@ -162,12 +162,9 @@ class TextController(BaseModule):
         """
         if not self.match:
             return None
-        cells = tokens.flatten(2).transpose(1, 2)  # (B, h * w, C)
-        scores = self.score_words(cells, words).masked_fill(~mask.unsqueeze(1), -1e4)
-        # A large number instead of infinity: an empty prompt must leave the gradient finite.
+        scores, none = self._score_cells(tokens, words, mask)
         any_word = scores.logsumexp(2)  # (B, h * w)
-        none = self.score_words(cells, self.none_of_these).squeeze(2)
-        return (any_word - none).unflatten(1, (1, *tokens.shape[-2:]))
+        return (any_word - none.squeeze(2)).unflatten(1, (1, *tokens.shape[-2:]))
 
     def score_words(self, features: Tensor, words: Tensor) -> Tensor:
         """Score how well words fit what image tokens see.
@@ -193,12 +190,60 @@ class TextController(BaseModule):
         Returns:
             (B, embed_dims, h, w).
         """
+        return self._steer(tokens, words, mask)[0]
+
+    def attend(self, tokens: Tensor, words: Tensor, mask: Tensor) -> Tensor:
+        """Say where in the image each word was looked for.
+
+        Args:
+            tokens, words, mask: As for :meth:`forward`.
+
+        Returns:
+            (B, words, h, w), 0 to 1: the share of its attention that an image token gives to the
+            word, averaged over heads and blocks. What the words of a prompt leave of 1 went to
+            "none of these".
+        """
+        return self._steer(tokens, words, mask, need_weights=True)[1]
+
+    def locate_words(self, tokens: Tensor, words: Tensor, mask: Tensor) -> Tensor | None:
+        """Say how likely each word stands in each cell, by the same choice as `match_words`.
+
+        Args:
+            tokens, words, mask: As for :meth:`forward`.
+
+        Returns:
+            Probabilities, float32 (B, words, h, w), which together with "none of these" add up to
+            1; None without ``match``.
+        """
+        if not self.match:
+            return None
+        scores, none = self._score_cells(tokens, words, mask)
+        probability = torch.cat([none, scores], 2).softmax(2)[..., 1:]  # (B, h * w, W)
+        return probability.transpose(1, 2).unflatten(2, tokens.shape[-2:])
+
+    def _steer(
+        self, tokens: Tensor, words: Tensor, mask: Tensor, need_weights: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
         size = tokens.shape[-2:]
+        count = words.shape[1]
         padding = None
         if self.mask_padding:
             words = torch.cat([self.none_of_these.expand(len(words), -1, -1), words], 1)
             padding = torch.cat([mask.new_zeros(len(mask), 1), ~mask], 1)
         x = tokens.flatten(2).transpose(1, 2) + self.image_positions(size)  # (B, h * w, C)
+        attention = []
         for block in self.blocks:
-            x = block(x, words, padding)
-        return self.norm(x).transpose(1, 2).unflatten(2, size)  # (B, C, h, w)
+            x, weights = block(x, words, padding, need_weights)
+            attention.append(weights)
+        steered = self.norm(x).transpose(1, 2).unflatten(2, size)  # (B, C, h, w)
+        if not need_weights:
+            return steered, None
+        weights = torch.stack(attention).mean(0)[..., -count:]  # (B, h * w, W), without "none"
+        return steered, weights.transpose(1, 2).unflatten(2, size)
+
+    def _score_cells(self, tokens: Tensor, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores (B, h * w, W) of the words and (B, h * w, 1) of "none of these"."""
+        cells = tokens.flatten(2).transpose(1, 2)  # (B, h * w, C)
+        # A large number instead of infinity: an empty prompt must leave the gradient finite.
+        scores = self.score_words(cells, words).masked_fill(~mask.unsqueeze(1), -1e4)
+        return scores, self.score_words(cells, self.none_of_these)

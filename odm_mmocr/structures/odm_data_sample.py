@@ -16,6 +16,11 @@ class ODMDataSample(TextDetDataSample):
       uniform font; `ignore` (1, H, W) bool, pixels that no loss and no metric counts; optionally
       `dropped` (1, H, W) uint8, the readable words that are not prompted, to measure leaks.
     - `pred_destylized` (PixelData): `probability` (1, H, W) float, 0 to 1.
+    - `pred_features` (LabelData): `image` and `text` (C,) float of length 1, the global features of
+      the image and of the prompted words that it shows; `text` is zero where there are none.
+    - `pred_attention` (PixelData), on request: `attention` (words, h, w) float, 0 to 1, how much of
+      its attention each cell of the padded image gives to each word of the prompt; with a model
+      that matches words, `located` likewise, the probability that the word stands there.
     - `prompt` (LabelData): `texts` (list of str, what the model is told), `tokens` (words,
       characters) int64, `mask` (words,) bool, True where there is a word, and `shown` (words,)
       bool, True where that word is also in the image (False for noise words and padding);
@@ -49,6 +54,32 @@ class ODMDataSample(TextDetDataSample):
     @pred_destylized.deleter
     def pred_destylized(self):
         del self._pred_destylized
+
+    @property
+    def pred_features(self) -> LabelData:
+        """LabelData: global features of image and prompt."""
+        return self._pred_features
+
+    @pred_features.setter
+    def pred_features(self, value: LabelData):
+        self.set_field(value, '_pred_features', dtype=LabelData)
+
+    @pred_features.deleter
+    def pred_features(self):
+        del self._pred_features
+
+    @property
+    def pred_attention(self) -> PixelData:
+        """PixelData: where the words of the prompt were looked for."""
+        return self._pred_attention
+
+    @pred_attention.setter
+    def pred_attention(self, value: PixelData):
+        self.set_field(value, '_pred_attention', dtype=PixelData)
+
+    @pred_attention.deleter
+    def pred_attention(self):
+        del self._pred_attention
 
     @property
     def prompt(self) -> LabelData:

@@ -60,17 +60,22 @@ class CrossAttentionBlock(nn.Module):
         self.norm2 = nn.LayerNorm(channels)
         self.mlp = mlp(channels)
 
-    def forward(self, tokens: Tensor, words: Tensor, padding: Tensor | None) -> Tensor:
+    def forward(
+        self, tokens: Tensor, words: Tensor, padding: Tensor | None, need_weights: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
         """Steer image tokens by words.
 
         Args:
             tokens: (B, N, C).
             words: (B, W, C).
             padding: bool (B, W), True where there is no word; None: every slot is attended to.
+            need_weights: Also return where each token looked, which costs time and memory.
 
         Returns:
-            (B, N, C).
+            Tokens (B, N, C), and the attention weights (B, N, W), averaged over the heads, or None.
         """
-        found = self.attention(tokens, words, words, key_padding_mask=padding, need_weights=False)
-        tokens = tokens + self.norm1(found[0])
-        return tokens + self.mlp(self.norm2(tokens))
+        found, weights = self.attention(
+            tokens, words, words, key_padding_mask=padding, need_weights=need_weights
+        )
+        tokens = tokens + self.norm1(found)
+        return tokens + self.mlp(self.norm2(tokens)), weights
