@@ -72,7 +72,11 @@ val_dataloader = dict(
         dataset=dict(scene, epoch_length=256, seed=1, test_mode=True, pipeline=val_pipeline),
     ),
 )
-val_evaluator = [dict(type='DestylizationMetric'), dict(type='PromptControlMetric')]
+val_evaluator = [
+    dict(type='PromptControlMetric'),
+    dict(type='DestylizationMetric'),
+    dict(type='RetrievalMetric'),
+]
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
 optim_wrapper = dict(

@@ -29,6 +29,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint of a training')
     parser.add_argument('--work-dir', help='folder for the results')
     parser.add_argument('--save-preds', action='store_true', help='save predictions as a pickle')
+    parser.add_argument(
+        '--read-back',
+        action='store_true',
+        help='also let PP-OCR read what an ODM has drawn (extra ppocr)',
+    )
     show = parser.add_mutually_exclusive_group()
     show.add_argument('--show', action='store_true', help='show predictions in a window')
     show.add_argument('--show-dir', help='save pictures of predictions into this folder')
@@ -63,12 +68,26 @@ def prepare(args: argparse.Namespace) -> Config:
             raise ValueError(f'--tta: {args.config} has no tta_model and tta_pipeline')
         cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
         cfg.model = dict(cfg.tta_model, module=cfg.model)
+    if args.read_back:
+        if cfg.model.type != 'ODM':
+            raise ValueError(f'--read-back: the model of {args.config} is {cfg.model.type}, no ODM')
+        add_metric(cfg, dict(type='ReadBackMetric'))
     if args.save_preds:
         name = f'{Path(args.checkpoint).name}_predictions.pkl'
-        dump = dict(type='DumpResults', out_file_path=str(Path(cfg.work_dir) / name))
-        given = cfg.test_evaluator
-        cfg.test_evaluator = [*(given if isinstance(given, (list, tuple)) else [given]), dump]
+        add_metric(cfg, dict(type='DumpResults', out_file_path=str(Path(cfg.work_dir) / name)))
     return cfg
+
+
+def add_metric(cfg: Config, metric: dict) -> None:
+    """Let the test compute one more metric."""
+    given = cfg.test_evaluator
+    if isinstance(given, dict) and 'metrics' in given:  # of several data sets
+        if metric['type'] == 'DumpResults':  # would keep those of the last one only
+            raise ValueError('--save-preds takes one data set: replace test_dataloader')
+        metrics = given.metrics
+        given.metrics = [*(metrics if isinstance(metrics, (list, tuple)) else [metrics]), metric]
+    else:
+        cfg.test_evaluator = [*(given if isinstance(given, (list, tuple)) else [given]), metric]
 
 
 def read_weights(path: str) -> dict:

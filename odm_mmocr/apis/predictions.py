@@ -1,7 +1,8 @@
 """From a config and a checkpoint to destylized pictures of samples."""
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,14 +11,23 @@ from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmocr.registry import DATASETS, MODELS
+from mmocr.registry import DATASETS, EVALUATOR, MODELS
 
-from odm_mmocr.checkpoints import check_fit, load_checkpoint
+from odm_mmocr.checkpoints import check_fit, load_checkpoint, read_config_text
 from odm_mmocr.models import ODM
 
 
+# Parts without which there is no prompt and no drawing.
+_PARTS = ('image_encoder', 'text_controller', 'head')
+# A name in a registry, with the package it is looked up in or without.
+_REGISTERED = re.compile(r'(mm[a-z]+\.)?[A-Za-z_]\w*')
+
+
 def build_model(
-    cfg: Config, checkpoint: str | os.PathLike | None = None, device: str = 'cpu'
+    cfg: Config,
+    checkpoint: str | os.PathLike | None = None,
+    device: str = 'cpu',
+    content: dict | None = None,
 ) -> ODM:
     """Build the model of a pre-training config, in evaluation mode.
 
@@ -26,6 +36,7 @@ def build_model(
         checkpoint: Training checkpoint of that model; None: the initial weights, which depend
             on ``randomness.seed`` of the config.
         device: Where the model goes.
+        content: What is in the checkpoint, where it has been read already.
 
     Returns:
         The model.
@@ -33,7 +44,7 @@ def build_model(
     Raises:
         FileNotFoundError: There is no such checkpoint.
         ValueError: The config has another model, or the checkpoint does not fit: the message
-            names the first keys that differ.
+            names what it lacks, or the first keys that differ.
     """
     init_default_scope(cfg.get('default_scope', 'mmocr'))
     _check_is_odm(cfg)
@@ -42,11 +53,82 @@ def build_model(
     if checkpoint is None:
         model.init_weights()
     else:
-        content = load_checkpoint(checkpoint)
+        content = content or load_checkpoint(checkpoint)
         weights = content.get('state_dict', content)
+        check_is_whole(content, str(checkpoint))
         check_fit(weights, model, str(checkpoint))
         model.load_state_dict(weights, strict=False)
     return model.to(device).eval()
+
+
+def check_is_whole(content: Mapping, source: str) -> None:
+    """Refuse a checkpoint that has no text side, as backbones and detectors have none.
+
+    Args:
+        content: What is in the file.
+        source: Where it comes from, for messages.
+
+    Raises:
+        ValueError: Parts of ODM are missing; the message names them and says what to give.
+    """
+    names = list(content.get('state_dict', content))
+    missing = [part for part in _PARTS if not any(n.startswith(f'{part}.') for n in names)]
+    if not missing:
+        return
+    if any(name.startswith('visual.') for name in names):
+        what, give = 'released weights', 'convert it by tools/convert_checkpoint.py'
+    elif any(name.startswith(('backbone.', 'neck.', 'det_head.')) for name in names):
+        what, give = (
+            'a detector',
+            "give the checkpoint of ODM's pre-training, such as iter_5000.pth",
+        )
+    else:
+        what = 'a backbone' if missing == list(_PARTS) else 'a part of ODM'
+        give = 'give the training checkpoint that it was exported from, such as iter_5000.pth'
+    raise ValueError(
+        f'{source} is of another model than ODM: it has no {", no ".join(missing)}, only '
+        f'{len(names)} tensors such as {", ".join(names[:2])} ({what}). Words cannot be prompted '
+        f'with it; {give}'
+    )
+
+
+def stored_config(content: Mapping, source: str) -> Config:
+    """Read the config that a training has stored in its checkpoint, without executing it.
+
+    Args:
+        content: What is in the file.
+        source: Where it comes from, for messages.
+
+    Raises:
+        ValueError: There is no config, or it is not what MMEngine writes, or it names a class by
+            its import path, which would run whatever stands there.
+    """
+    meta = content.get('meta')
+    text = meta.get('cfg') if isinstance(meta, Mapping) else None
+    if not isinstance(text, str):
+        raise ValueError(f'{source} has no config in its meta; give the config (model) besides')
+    try:
+        settings = read_config_text(text)
+    except ValueError as error:
+        raise ValueError(f'{source}: {error}; give the config (model) besides') from error
+    for part in walk_settings(settings):
+        name = part.get('type')
+        if isinstance(name, str) and not _REGISTERED.fullmatch(name):
+            raise ValueError(
+                f'{source}: its config has the type {name!r}, an import path; expected the name of '
+                'a registered class. Give the config (model) besides'
+            )
+    return Config(settings)
+
+
+def walk_settings(settings: object) -> Iterator[Mapping]:
+    """Yield all dictionaries in a config, outermost first."""
+    if isinstance(settings, Mapping):
+        yield settings
+        settings = list(settings.values())
+    if isinstance(settings, list | tuple):
+        for part in settings:
+            yield from walk_settings(part)
 
 
 def validation_samples(cfg: Config, count: int) -> list[dict]:
@@ -81,7 +163,12 @@ def evaluate_model(model: ODM, cfg: Config) -> dict[str, float]:
     """
     init_default_scope(cfg.get('default_scope', 'mmocr'))
     loader = Runner.build_dataloader(cfg.val_dataloader)
-    evaluator = Evaluator(cfg.val_evaluator)
+    metrics = cfg.val_evaluator
+    if isinstance(metrics, dict) and 'metrics' in metrics:  # of several data sets
+        evaluator = EVALUATOR.build(metrics)
+    else:
+        evaluator = Evaluator(metrics)
+    evaluator.dataset_meta = loader.dataset.metainfo
     for batch in loader:
         evaluator.process(model.val_step(batch), batch)
     return evaluator.evaluate(len(loader.dataset))

@@ -1,3 +1,5 @@
 from .metrics import DestylizationMetric, PromptControlMetric
+from .read_back_metric import ReadBackMetric
+from .retrieval import RetrievalMetric
 
-__all__ = ['DestylizationMetric', 'PromptControlMetric']
+__all__ = ['DestylizationMetric', 'PromptControlMetric', 'ReadBackMetric', 'RetrievalMetric']

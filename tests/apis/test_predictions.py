@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +54,22 @@ def test_a_checkpoint_of_another_network_is_named(cfg, tmp_path):
     torch.save(dict(state_dict={'backbone.weight': torch.zeros(1)}), path)
     with pytest.raises(ValueError, match=r'other\.pth is of another model.*backbone\.weight'):
         build_model(cfg, path)
+
+
+def test_several_data_sets_have_figures_of_their_own(cfg, model):
+    both = copy.deepcopy(cfg)
+    parts = [dict(cfg.val_dataloader.dataset.dataset, epoch_length=n) for n in (4, 2)]
+    both.val_dataloader.dataset.dataset = dict(
+        type='ConcatDataset', datasets=parts, verify_meta=False
+    )
+    both.val_evaluator = dict(
+        type='MultiDatasetsEvaluator', metrics=cfg.val_evaluator, dataset_prefixes=['four', 'two']
+    )
+    together = evaluate_model(model, both)
+    first = copy.deepcopy(cfg)
+    first.val_dataloader.dataset.dataset.epoch_length = 4
+    # The seeds of the second part's transforms are others than if it stood alone.
+    assert {f'four/{name}': value for name, value in evaluate_model(model, first).items()} == (
+        pytest.approx({name: v for name, v in together.items() if name.startswith('four')})
+    )
+    assert 0 <= together['two/odm/kept'] <= 1

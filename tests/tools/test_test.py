@@ -46,12 +46,25 @@ def test_a_config_without_test_data_is_named(tool, tmp_path):
 
 @pytest.mark.parametrize('name', sorted(path.name for path in CONFIGS.glob('odm_pretrain*.py')))
 def test_every_pre_training_config_can_be_tested(tool, name):
-    cfg = tool.prepare(tool.parse_args([name, 'iter_1.pth', '--save-preds']))
+    cfg = tool.prepare(tool.parse_args([name, 'iter_1.pth', '--read-back']))
     assert cfg.test_cfg.type == 'TestLoop'
     assert cfg.test_dataloader == cfg.val_dataloader
-    assert [metric.type for metric in cfg.test_evaluator] == [
-        'DestylizationMetric', 'PromptControlMetric', 'DumpResults',
+    evaluator = cfg.test_evaluator
+    metrics = evaluator.metrics if isinstance(evaluator, dict) else evaluator
+    assert [metric.type for metric in metrics] == [
+        'PromptControlMetric', 'DestylizationMetric', 'RetrievalMetric', 'ReadBackMetric',
     ]  # fmt: skip
+
+
+def test_predictions_of_several_data_sets_are_not_dumped(tool):
+    arguments = ['odm_pretrain_val-icdar2015.py', 'iter_1.pth', '--save-preds']
+    with pytest.raises(ValueError, match='--save-preds takes one data set'):
+        tool.prepare(tool.parse_args(arguments))
+
+
+def test_reading_back_needs_an_odm(tool):
+    with pytest.raises(ValueError, match='--read-back: .* is DBNet, no ODM'):
+        tool.prepare(tool.parse_args([STOCK, 'iter_1.pth', '--read-back']))
 
 
 def test_figures_of_a_model(tool, tmp_path, monkeypatch, capfd):

@@ -26,14 +26,15 @@ train_pipeline = [
     dict(type='RenderDestylizedLabel'),
     dict(type='PackODMInputs', vocabulary=vocabulary),
 ]
-# Half of the words are prompted, so that the ink of the others shows as leak.
+# Half of the words are prompted, so that the ink of the others shows as leak, and as many noise
+# words as half of those.
 val_pipeline = [
     dict(type='LoadImageFromNDArray'),
     annotations,
     dict(type='IgnoreUnknownText', vocabulary=vocabulary),
     dict(type='WarpScene', scale=(512, 512), augment=False),
     dict(type='DropText', ratio=(0.5, 0.5)),
-    dict(type='NoiseText'),
+    dict(type='NoiseText', ratio=(0.5, 0.5)),
     dict(type='RenderDestylizedLabel', with_dropped=True),
     dict(type='PackODMInputs', vocabulary=vocabulary),
 ]
@@ -76,6 +77,10 @@ val_dataloader = dict(
         ),
     ),
 )
-val_evaluator = [dict(type='DestylizationMetric'), dict(type='PromptControlMetric')]
+val_evaluator = [
+    dict(type='PromptControlMetric'),
+    dict(type='DestylizationMetric'),
+    dict(type='RetrievalMetric'),
+]
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
