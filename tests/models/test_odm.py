@@ -174,3 +174,26 @@ def test_prompts_of_another_vocabulary_are_refused(model, make_batch, other):
 def test_compiled_parts_cannot_be_computed_again(small_model):
     with pytest.raises(ValueError, match='give one of them'):
         small_model(checkpoint=['head'], compile_cfg={})
+
+
+def test_prediction_with_attention_has_a_map_for_each_word(model, make_batch):
+    batch = make_batch(model, [['stop', 'exit'], []], [(128, 96), (96, 128)])
+    plain = model(
+        **make_batch(model, [['stop', 'exit'], []], [(128, 96), (96, 128)]), mode='predict'
+    )
+    assert 'pred_attention' not in plain[0]
+    samples = model.predict(batch['inputs'], batch['data_samples'], with_attention=True)
+    for sample, count in zip(samples, (2, 0), strict=True):
+        attention = sample.pred_attention
+        assert attention.attention.shape == attention.located.shape == (count, 8, 8)
+    torch.testing.assert_close(
+        samples[0].pred_destylized.probability, plain[0].pred_destylized.probability
+    )
+
+
+def test_features_of_a_prediction_have_length_one(model, make_batch):
+    first, empty = model(**make_batch(model, [['stop', 'exit'], []]), mode='predict')
+    for vector in (*first.pred_features.values(), empty.pred_features.image):
+        assert vector.shape == (32,)
+        torch.testing.assert_close(vector.norm(), torch.tensor(1.0))
+    assert not empty.pred_features.text.any()

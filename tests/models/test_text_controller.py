@@ -154,3 +154,39 @@ def test_slots_that_are_empty_everywhere_are_encoded_once(vocabulary):
         model.encode_words(tokens, filled).square().sum().backward()
         gradients.append(model.characters.weight.grad)
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize('released', [False, True])
+def test_attention_to_words_is_a_share(vocabulary, released):
+    model = controller(mask_padding=not released, match=not released)
+    image = torch.randn(1, 16, 2, 3)
+    tokens, mask = encode(vocabulary, ['stop', 'exit'])
+    attention = model.attend(image, model.encode_words(tokens), mask)
+    assert attention.shape == (1, 4, 2, 3)
+    total = attention.sum(1)
+    if released:  # empty slots are attended to like words
+        torch.testing.assert_close(total, torch.ones(1, 2, 3))
+    else:
+        assert not attention[:, 2:].any()
+        assert (total > 0).all() and (total < 1).all()
+
+
+def test_attention_follows_the_word(vocabulary):
+    model = controller()
+    tokens, mask = encode(vocabulary, ['stop', 'exit'], 2)
+    words = model.encode_words(tokens)
+    image = torch.randn(1, 16, 2, 3)
+    one, other = (model.attend(image, words[:, order], mask) for order in ([0, 1], [1, 0]))
+    torch.testing.assert_close(one, other[:, [1, 0]])
+
+
+def test_words_are_located_by_the_choice_that_matches_them(vocabulary):
+    model = controller()
+    tokens, mask = encode(vocabulary, ['stop', 'exit'])
+    image, words = torch.randn(1, 16, 2, 3), model.encode_words(tokens)
+    located = model.locate_words(image, words, mask)
+    assert located.shape == (1, 4, 2, 3)
+    assert not located[:, 2:].any()
+    odds = model.match_words(image, words, mask)
+    torch.testing.assert_close(located.sum(1, keepdim=True), odds.sigmoid())
+    assert controller(match=False).locate_words(image, words, mask) is None

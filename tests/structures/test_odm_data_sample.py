@@ -12,7 +12,13 @@ from odm_mmocr.structures import ODMDataSample
 
 @pytest.mark.parametrize(
     ('name', 'wrong'),
-    [('gt_destylized', LabelData()), ('pred_destylized', InstanceData()), ('prompt', PixelData())],
+    [
+        ('gt_destylized', LabelData()),
+        ('pred_destylized', InstanceData()),
+        ('pred_features', PixelData()),
+        ('pred_attention', LabelData()),
+        ('prompt', PixelData()),
+    ],
 )
 def test_parts_are_typed(name, wrong):
     with pytest.raises(AssertionError):
