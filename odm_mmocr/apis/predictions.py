@@ -16,7 +16,6 @@ from mmocr.registry import DATASETS, EVALUATOR, MODELS
 from odm_mmocr.checkpoints import check_fit, load_checkpoint, read_config_text
 from odm_mmocr.models import ODM
 
-
 # Parts without which there is no prompt and no drawing.
 _PARTS = ('image_encoder', 'text_controller', 'head')
 # A name in a registry, with the package it is looked up in or without.
@@ -202,4 +201,4 @@ def predict_samples(model: ODM, samples: Sequence[dict], batch_size: int = 8) ->
 def _check_is_odm(cfg: Config) -> None:
     found = cfg.get('model', {}).get('type')
     if found != 'ODM':
-        raise ValueError(f'{cfg.filename}: the model is {found}, expected ODM')
+        raise ValueError(f'{cfg.filename or "the config"}: the model is {found}, expected ODM')
