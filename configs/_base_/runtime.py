@@ -8,8 +8,10 @@ env_cfg = dict(
 randomness = dict(seed=0)
 default_hooks = dict(
     runtime_info=dict(type='DeferredRuntimeInfoHook'),
-    logger=dict(type='LoggerHook', interval=50),
+    # Figures at the iteration of their validation; MMEngine writes them down at epoch 0.
+    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=3),
+    visualization=dict(type='ODMVisualizationHook'),
 )
 custom_hooks = [
     dict(type='BackboneExportHook'),
@@ -17,8 +19,8 @@ custom_hooks = [
     dict(type='KeepFreedMemoryHook'),
 ]
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
-vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(type='TextDetLocalVisualizer', name='visualizer', vis_backends=vis_backends)
+vis_backends = [dict(type='NumberedVisBackend')]
+visualizer = dict(type='ODMVisualizer', name='visualizer', vis_backends=vis_backends)
 log_level = 'INFO'
 load_from = None
 resume = False

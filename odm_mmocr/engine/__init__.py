@@ -8,6 +8,7 @@ from .hooks import (
 from .loops import ResumableIterTrainLoop
 from .memory import keep_freed_memory
 from .optim_wrapper import AutoAmpOptimWrapper, CpuAmpOptimWrapper
+from .visualization_hook import ODMVisualizationHook
 
 __all__ = [
     'AtomicCheckpointHook',
@@ -17,6 +18,7 @@ __all__ = [
     'DataFaultsHook',
     'DeferredRuntimeInfoHook',
     'KeepFreedMemoryHook',
+    'ODMVisualizationHook',
     'ResumableIterTrainLoop',
     'keep_freed_memory',
 ]

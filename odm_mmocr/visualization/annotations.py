@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
 
-from odm_mmocr.rendering import load_fonts
+from .drawing import draw_polygon, text_width, write_lines
 
 POLYGON = (60, 220, 60)
 EXPECTED = (255, 160, 40)
@@ -61,31 +60,28 @@ def draw_annotations(
         picture = cv2.warpAffine(image, view, size, flags=cv2.INTER_LINEAR)
 
     for polygon in expected:
-        _outline(picture, _place(polygon, view), EXPECTED, 1)
+        draw_polygon(picture, _place(polygon, view), EXPECTED)
     labels = []
     for polygon, text in zip(polygons, texts):
         points = _place(polygon, view)
         if len(points) < 3:
             continue
-        _outline(picture, points, POLYGON, 2)
+        draw_polygon(picture, points, POLYGON, 2)
         _show_direction(picture, points)
         x, y = points.min(0)
         # Beside the polygon, so that what is in it can be seen.
         y = y - TEXT_SIZE - 2 * OUTLINE if y > 2 * TEXT_SIZE else points[:, 1].max() + OUTLINE
         if text:
             labels.append((text, (x, y)))
-    return _write(picture, labels, caption)
+    for text, place in labels:
+        _label(picture, text, place)
+    return _add_below(picture, caption)
 
 
 def _place(polygon: np.ndarray, view: np.ndarray) -> np.ndarray:
     points = np.asarray(polygon, np.float64).ravel()
     points = points[: len(points) // 2 * 2].reshape(-1, 2) @ view[:, :2].T + view[:, 2]
     return np.clip(points, -1e4, 1e4)
-
-
-def _outline(picture: np.ndarray, points: np.ndarray, colour: tuple, thickness: int) -> None:
-    corners = [points.round().astype(np.int32)]
-    cv2.polylines(picture, corners, True, colour, thickness, cv2.LINE_AA)
 
 
 def _show_direction(picture: np.ndarray, points: np.ndarray) -> None:
@@ -98,36 +94,34 @@ def _show_direction(picture: np.ndarray, points: np.ndarray) -> None:
     cv2.circle(picture, points[0].round().astype(int).tolist(), OUTLINE, START, -1, cv2.LINE_AA)
 
 
-def _write(
-    picture: np.ndarray, labels: Sequence[tuple[str, tuple[float, float]]], caption: str
-) -> np.ndarray:
-    fonts = load_fonts()
-    face = next(iter(fonts)).at(TEXT_SIZE)
-    lines = _wrap(caption, face, picture.shape[1] - 2 * OUTLINE)
-    leading = round(1.3 * TEXT_SIZE)
-    strip = np.full((leading * len(lines) + 2 * OUTLINE, picture.shape[1], 3), 255, np.uint8)
-    if lines:
-        picture = np.concatenate((picture, strip))
-    canvas = Image.fromarray(np.ascontiguousarray(picture[..., ::-1]))
-    draw = ImageDraw.Draw(canvas)
-    for text, (x, y) in labels:
-        text = ''.join(c if fonts.covers(c) else '?' for c in text)
-        x = min(max(x, 0), max(picture.shape[1] - face.getlength(text) - OUTLINE, 0))
-        y = min(max(y, 0), picture.shape[0] - TEXT_SIZE)
-        box = draw.textbbox((x, y), text, font=face)
-        draw.rectangle((box[0] - 2, box[1] - 1, box[2] + 2, box[3] + 1), fill=(20, 20, 20))
-        draw.text((x, y), text, font=face, fill=(255, 255, 255))
-    for i, line in enumerate(lines):
-        y = picture.shape[0] - len(strip) + OUTLINE + i * leading
-        draw.text((OUTLINE, y), line, font=face, fill=(0, 0, 0))
-    return np.ascontiguousarray(np.asarray(canvas)[..., ::-1])
+def _label(picture: np.ndarray, text: str, place: tuple[float, float]) -> None:
+    height, width = TEXT_SIZE + OUTLINE, round(text_width(text, TEXT_SIZE)) + OUTLINE
+    label = np.full((height, width, 3), 20, np.uint8)
+    write_lines(label, (OUTLINE // 2, 1), [(text, (255, 255, 255))], TEXT_SIZE)
+    x, y = (
+        int(min(max(at, 0), max(end - size, 0)))
+        for at, end, size in zip(place, picture.shape[1::-1], (width, height))
+    )
+    part = picture[y : y + height, x : x + width]
+    part[...] = label[: part.shape[0], : part.shape[1]]
 
 
-def _wrap(text: str, face, width: int) -> list[str]:
+def _add_below(picture: np.ndarray, caption: str) -> np.ndarray:
+    """Adds a strip with the caption, in lines of its width."""
+    lines = _wrap(caption, picture.shape[1] - 2 * OUTLINE)
+    if not lines:
+        return picture
+    height = int(1.3 * TEXT_SIZE) * len(lines) + 2 * OUTLINE
+    strip = np.full((height, picture.shape[1], 3), 255, np.uint8)
+    write_lines(strip, (OUTLINE, OUTLINE), [(line, (0, 0, 0)) for line in lines], TEXT_SIZE)
+    return np.concatenate((picture, strip))
+
+
+def _wrap(text: str, width: int) -> list[str]:
     """Breaks a text into lines of at most ``width`` pixels, between words."""
     lines: list[str] = []
     for word in text.split():
-        if lines and face.getlength(f'{lines[-1]} {word}') <= width:
+        if lines and text_width(f'{lines[-1]} {word}', TEXT_SIZE) <= width:
             lines[-1] += f' {word}'
         else:
             lines.append(word)

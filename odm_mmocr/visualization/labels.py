@@ -7,19 +7,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from odm_mmocr.rendering import Undrawable, load_fonts
+from odm_mmocr.rendering import Undrawable
 from odm_mmocr.structures import ODMDataSample
 
-from .sheets import prompt_panel, write_lines
+from .attention import ink_overlay
+from .drawing import SHIFT, add_caption, draw_polygon, scale_picture
+from .sheets import prompt_panel
 
 LABEL_COLUMNS = ('image', 'label on image', 'label', 'ignore map', 'prompt')
 # BGR, of polygons; bright, since they stand on photographs.
 POLYGON_COLOURS = dict(
     prompted=(60, 230, 60), dropped=(50, 50, 255), ignored=(190, 190, 190), undrawn=(0, 170, 255)
 )
-INK = (255, 60, 255)  # BGR, on the image: a colour that is rare in photographs
-CAPTION_SIZE = 13
-_SHIFT = 4  # polylines and circles take coordinates in units of 1 / 16 pixel
 
 
 def label_row(
@@ -47,14 +46,15 @@ def label_row(
     label, ignore = (m[0].cpu().numpy() for m in (maps.label, maps.ignore))
     faults = [None] * len(instances) if faults is None else list(faults)
     prompted = instances.prompted.tolist()
-    ink = label[..., None] / np.float32(255)
-    overlay = (0.5 * image * (1 - ink) + np.float32(INK) * ink).round().astype(np.uint8)
-    pictures = [_resize(p, height) for p in (image, overlay, label, 255 * ignore.astype(np.uint8))]
+    overlay = ink_overlay(image, label / np.float32(255))
     scale = height / image.shape[0]
+    size = (height, max(1, round(scale * image.shape[1])))
+    maps = (image, overlay, label, 255 * ignore.astype(np.uint8))
+    pictures = [scale_picture(picture, size) for picture in maps]
     for polygon, role in zip(
         instances.polygons, _roles(instances.ignored.tolist(), prompted, faults), strict=True
     ):
-        _outline(pictures[0], np.reshape(polygon, (-1, 2)) * scale, POLYGON_COLOURS[role])
+        _mark(pictures[0], np.reshape(polygon, (-1, 2)) * scale, POLYGON_COLOURS[role])
     undrawn = sum(fault is not None for fault in faults)
     captions = [
         Path(data_sample.metainfo.get('img_path') or '').name,
@@ -64,7 +64,7 @@ def label_row(
         f'words: {int(data_sample.prompt.mask.sum())}',
     ]
     pictures.append(prompt_panel(data_sample, pictures[0].shape[:2]))
-    return [_caption(*pair) for pair in zip(pictures, captions, strict=True)]
+    return [add_caption(*pair) for pair in zip(pictures, captions, strict=True)]
 
 
 def write_pages(pages: Sequence[np.ndarray], out: str | os.PathLike) -> list[Path]:
@@ -110,29 +110,9 @@ def _roles(ignored: list[bool], prompted: list[bool], faults: list[Undrawable | 
     return roles
 
 
-def _outline(picture: np.ndarray, points: np.ndarray, colour: tuple[int, int, int]) -> None:
-    points = np.clip(points, -1e4, 1e4) * 2**_SHIFT
-    points = points.round().astype(np.int32)
+def _mark(picture: np.ndarray, points: np.ndarray, colour: tuple[int, int, int]) -> None:
+    start = (np.clip(points[0], -1e4, 1e4) * 2**SHIFT).round().astype(int).tolist()
     # A dark seam, so that it shows on bright ground as well.
     for ink, width, radius in (((0, 0, 0), 2, 3), (colour, 1, 2)):
-        cv2.polylines(picture, [points], True, ink, width, cv2.LINE_AA, _SHIFT)
-        cv2.circle(picture, points[0].tolist(), radius << _SHIFT, ink, -1, cv2.LINE_AA, _SHIFT)
-
-
-def _resize(picture: np.ndarray, height: int) -> np.ndarray:
-    width = max(1, round(picture.shape[1] * height / picture.shape[0]))
-    way = cv2.INTER_AREA if height < picture.shape[0] else cv2.INTER_NEAREST
-    picture = cv2.resize(picture, (width, height), interpolation=way)
-    return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture
-
-
-def _caption(picture: np.ndarray, text: str) -> np.ndarray:
-    """Set a line of text above a picture; of a longer one the end, which tells files apart."""
-    band = np.full((round(1.5 * CAPTION_SIZE), picture.shape[1], 3), 255, np.uint8)
-    face = next(iter(load_fonts())).at(CAPTION_SIZE)
-    shown = text
-    while face.getlength(shown) > band.shape[1] - 4 and len(shown) > 1:
-        text = text[1:]
-        shown = f'…{text}'
-    write_lines(band, (2, 2), [(shown, (0, 0, 0))], CAPTION_SIZE)
-    return np.concatenate((band, picture))
+        draw_polygon(picture, points, ink, width)
+        cv2.circle(picture, start, radius << SHIFT, ink, -1, cv2.LINE_AA, SHIFT)

@@ -8,7 +8,7 @@ from odm_mmocr.rendering import FontChain, Undrawable, load_fonts
 from odm_mmocr.rendering.fonts import FontSpec, default_font_path
 
 from .annotations import draw_annotations
-from .sheets import write_lines
+from .drawing import write_lines
 
 READING_COLUMNS = ('image', 'label', 'laid out flat', 'text and reading')
 TILE = (300, 150)  # pixels

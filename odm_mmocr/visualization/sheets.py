@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
 
-from odm_mmocr.rendering import load_fonts
-from odm_mmocr.rendering.fonts import FontSpec
 from odm_mmocr.structures import ODMDataSample
 
+from .drawing import text_width, write_lines
+
 MARGIN = 8
+LEGEND_SIZE = 14
 COLOURS = dict(prompted=(20, 110, 40), dropped=(180, 30, 30), noise=(110, 110, 110))
 
 
@@ -18,7 +18,7 @@ def draw_sheet(titles: Sequence[str], rows: Sequence[Sequence[np.ndarray]]) -> n
     """Arrange pictures in a table with a title above each column.
 
     Args:
-        titles: One for each column.
+        titles: One for each column, or none at all.
         rows: Pictures uint8 (h, w) or (h, w, 3) BGR; all of one row are brought to the height of
             its first.
 
@@ -26,11 +26,11 @@ def draw_sheet(titles: Sequence[str], rows: Sequence[Sequence[np.ndarray]]) -> n
         uint8 (H, W, 3), BGR.
     """
     rows = [[_fit(picture, row[0].shape[0]) for picture in row] for row in rows]
-    widths = [max(row[c].shape[1] for row in rows) for c in range(len(titles))]
-    size = max(11, min(widths) // 12)
+    widths = [max(picture.shape[1] for picture in column) for column in zip(*rows, strict=True)]
+    size = max(11, min(widths) // 12) if titles else 0
     lines = [np.full((2 * size, sum(widths) + MARGIN * (len(widths) + 1), 3), 255, np.uint8)]
     x = MARGIN
-    for title, width in zip(titles, widths, strict=True):
+    for title, width in zip(titles, widths, strict=bool(titles)):
         write_lines(lines[0], (x, size // 3), [(title, (0, 0, 0))], size)
         x += width + MARGIN
     for row in rows:
@@ -70,48 +70,54 @@ def prediction_sheet(
     return draw_sheet(['image', 'prompt', 'target', *predictions], rows)
 
 
+def add_legend(
+    sheet: np.ndarray, entries: Sequence[tuple[str, tuple[int, int, int]]]
+) -> np.ndarray:
+    """Set a line below a sheet that says what colours mean.
+
+    Args:
+        sheet: uint8 (H, W, 3), BGR.
+        entries: (meaning, BGR colour).
+
+    Returns:
+        uint8 (H + 22, W, 3), BGR.
+    """
+    line = np.full((LEGEND_SIZE + MARGIN, sheet.shape[1], 3), 255, np.uint8)
+    x = MARGIN
+    for meaning, colour in entries:
+        line[: LEGEND_SIZE + 2, x : x + LEGEND_SIZE] = 0
+        line[1 : LEGEND_SIZE + 1, x + 1 : x + LEGEND_SIZE - 1] = colour
+        x += LEGEND_SIZE + MARGIN // 2
+        write_lines(line, (x, 0), [(meaning, (0, 0, 0))], LEGEND_SIZE)
+        x += round(text_width(meaning, LEGEND_SIZE)) + 2 * MARGIN
+    return np.concatenate((sheet, line))
+
+
 def prompt_panel(sample: ODMDataSample, shape: tuple[int, int]) -> np.ndarray:
     """Write a sample's prompt, coloured as in :func:`prediction_sheet`: uint8 (*shape, 3), BGR."""
-    prompt, instances = sample.prompt, sample.gt_instances
+    prompt = sample.prompt
     lines = [
         (text, COLOURS['prompted' if shown else 'noise'])
         for text, shown in zip(prompt.texts, prompt.shown.tolist(), strict=False)
     ]
-    dropped = {
-        text
-        for text, ignored, prompted in zip(
-            instances.texts, instances.ignored.tolist(), instances.prompted.tolist(), strict=True
-        )
-        if text and not ignored and not prompted
-    }
-    lines += [(f'not: {text}', COLOURS['dropped']) for text in sorted(dropped)]
+    lines += [(f'not: {text}', COLOURS['dropped']) for text in _dropped_texts(sample)]
     panel = np.full((*shape, 3), 255, np.uint8)
     size = max(9, min(shape[0] // 9, int(0.9 * shape[0] / max(1, len(lines)) / 1.3)))
+    widest = max((text_width(text, size) for text, _ in lines), default=0)
+    if widest > shape[1] - 4:
+        size = max(9, int(size * (shape[1] - 4) / widest))
     write_lines(panel, (2, 2), lines, size)
     return panel
 
 
-def write_lines(
-    picture: np.ndarray,
-    place: tuple[int, int],
-    lines: Sequence[tuple[str, tuple[int, int, int]]],
-    size: int,
-    fonts: FontSpec = None,
-) -> None:
-    """Write lines of (text, RGB colour) into a BGR picture, in place; '?' for what no font has."""
-    chain = load_fonts(fonts)
-    canvas = Image.fromarray(picture[..., ::-1])
-    draw = ImageDraw.Draw(canvas)
-    x, y = place
-    for text, colour in lines:
-        start = x
-        drawable = ''.join(c if chain.covers(c) else '?' for c in text)
-        for font, run in chain.runs(drawable):
-            face = font.at(size)
-            draw.text((start, y), run, font=face, fill=colour)
-            start += face.getlength(run)
-        y += int(1.3 * size)
-    picture[...] = np.asarray(canvas)[..., ::-1]
+def _dropped_texts(sample: ODMDataSample) -> list[str]:
+    if 'gt_instances' not in sample:
+        return []
+    instances = sample.gt_instances
+    flags = zip(
+        instances.texts, instances.ignored.tolist(), instances.prompted.tolist(), strict=True
+    )
+    return sorted({text for text, ignored, prompted in flags if text and not (ignored or prompted)})
 
 
 def _fit(picture: np.ndarray, height: int) -> np.ndarray:

@@ -7,7 +7,8 @@ from mmengine.structures import InstanceData, LabelData, PixelData
 from odm_mmocr.rendering import UnusablePolygon
 from odm_mmocr.structures import ODMDataSample
 from odm_mmocr.visualization import LABEL_COLUMNS, label_row, write_pages
-from odm_mmocr.visualization.labels import INK, POLYGON_COLOURS
+from odm_mmocr.visualization.attention import INK
+from odm_mmocr.visualization.labels import POLYGON_COLOURS
 from odm_mmocr.visualization.sheets import COLOURS
 
 SHAPE = (100, 200)
