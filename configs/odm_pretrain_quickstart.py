@@ -86,7 +86,7 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=2.0),
     paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
 )
-train_cfg = dict(type='ResumableIterTrainLoop', max_iters=1700, val_interval=1700)
+train_cfg = dict(type='ResumableIterTrainLoop', max_iters=1700, val_interval=425)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 param_scheduler = [

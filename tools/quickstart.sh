@@ -49,11 +49,12 @@ cd "$RESULTS"
 rm -rf pretrain dbnet
 
 step 'pre-training: ODM with a ResNet-18 learns to redraw prompted words'
-logged pretrain.log 'Iter\(.*' "$PYTHON" "$ROOT/tools/train.py" "$PRETRAIN" --work-dir pretrain
+logged pretrain.log 'Iter\(train\).*|Iter\(val\).*odm/control: [0-9.]+' "$PYTHON" "$ROOT/tools/train.py" "$PRETRAIN" --work-dir pretrain
 
 step 'pictures and figures, before and after'
 CHECKPOINT=$(cat pretrain/last_checkpoint)
-logged predictions.log '^(before|after):.*|.* drawn to .*' \
+FIGURES='^ +before +after|^odm/(kept|leak|hallucinated|control|fscore|iou) .*'
+logged predictions.log "$FIGURES|.* drawn to .*" \
   "$PYTHON" "$ROOT/tools/show_predictions.py" "$PRETRAIN" none "$CHECKPOINT" \
   --titles before after --evaluate --num 8 --out quickstart.png
 
@@ -68,13 +69,16 @@ logged dbnet.log '.*tensors loaded.*|Iter\(.*' "$PYTHON" "$ROOT/tools/train.py" 
 step ''
 printf '\n== done in %d min %02d s (environment not counted)%s\n' \
   $(((SECONDS - STARTED) / 60)) $(((SECONDS - STARTED) % 60)) "$TIMES"
-grep -hoE '^(before|after):.*' predictions.log | sed 's/^/  /'
+grep -hoE "$FIGURES" predictions.log | sed 's/^/  /'
 HMEAN=$(grep -oE 'icdar/hmean: [0-9.]+' dbnet.log | tail -n 1 || true)
 cat <<END
   DBNet on held-out synthesized images: $HMEAN
 
-  kept: ink of prompted words that is drawn; leak: ink of other words that is drawn.
+  kept: ink of prompted words that is drawn; leak: ink of other words that is drawn;
+  hallucinated: what is drawn outside all words; control: one score of the three, 0 to 1.
+  All figures: $RESULTS/predictions.log, what they mean: docs/metrics.md
 
+  $RESULTS/pretrain/*/vis_data/vis_image   the same images at each validation: watch them get sharp
   $RESULTS/quickstart.png         image, prompt, target, prediction before and after: look at it
   $RESULTS/backbone_resnet18.pth  the backbone, for any detector with a ResNet-18
   $RESULTS/pretrain, dbnet        checkpoints and logs

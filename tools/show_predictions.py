@@ -5,6 +5,7 @@ python tools/show_predictions.py CONFIG none work_dirs/odm_pretrain/iter_5000.pt
 """  # noqa: E501
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -40,20 +41,34 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+def figures_table(figures: dict[str, dict[str, float]]) -> str:
+    """A line for each figure, with a column for each checkpoint."""
+    names = list(dict.fromkeys(name for of_one in figures.values() for name in of_one))
+    longest = max(map(len, names))
+    columns = []
+    for title, of_one in figures.items():
+        cells = [title, *(f'{of_one.get(name, math.nan):.3f}' for name in names)]
+        width = max(8, len(title))
+        columns.append([f'{cell:>{width}}' for cell in cells])
+    rows = zip([' ' * longest, *(f'{name:{longest}}' for name in names)], *columns, strict=True)
+    return '\n'.join('  '.join(row) for row in rows)
+
+
 def main() -> None:
     args = parse_args()
     try:
         cfg = load_config(args.config)
         samples = validation_samples(cfg, args.num)
-        predictions = {}
+        predictions, figures = {}, {}
         for title, checkpoint in zip(args.titles, args.checkpoints, strict=True):
             model = build_model(cfg, None if checkpoint == 'none' else checkpoint, args.device)
             predictions[title] = predict_samples(model, samples)
             if args.evaluate:
-                figures = evaluate_model(model, cfg)
-                print(f'{title}: ' + '  '.join(f'{k} {v:.3f}' for k, v in figures.items()))
+                figures[title] = evaluate_model(model, cfg)
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f'error: {error}')
+    if figures:
+        print(figures_table(figures))
     images = [sample['inputs'].permute(1, 2, 0).numpy() for sample in samples]
     sheet = prediction_sheet(images, [sample['data_samples'] for sample in samples], predictions)
     args.out.parent.mkdir(parents=True, exist_ok=True)
