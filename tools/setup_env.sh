@@ -269,7 +269,7 @@ done_in
 step "mmengine, mmdet, MMOCR, mim, tests and the extras"
 run packages pip_install -r "$REQUIREMENTS/openmmlab.txt" -r "$REQUIREMENTS/runtime.txt" \
   -r "$REQUIREMENTS/ppocr.txt" -r "$REQUIREMENTS/craft.txt" -r "$REQUIREMENTS/synthesis.txt" \
-  -r "$REQUIREMENTS/tests.txt" || fail "$(reason)"
+  -r "$REQUIREMENTS/demo.txt" -r "$REQUIREMENTS/tests.txt" || fail "$(reason)"
 run mim pip_install --no-deps -r "$REQUIREMENTS/mim.txt" -r "$REQUIREMENTS/ppocr_v6.txt" ||
   fail "$(reason)"
 done_in

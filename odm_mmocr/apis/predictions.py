@@ -1,14 +1,17 @@
 """From a config and a checkpoint to destylized pictures of samples."""
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmocr.registry import DATASETS, EVALUATOR, MODELS
@@ -50,7 +53,8 @@ def build_model(
     torch.manual_seed(cfg.get('randomness', {}).get('seed') or 0)
     model = MODELS.build(cfg.model)
     if checkpoint is None:
-        model.init_weights()
+        with _quiet():
+            model.init_weights()
     else:
         content = content or load_checkpoint(checkpoint)
         weights = content.get('state_dict', content)
@@ -196,6 +200,18 @@ def predict_samples(model: ODM, samples: Sequence[dict], batch_size: int = 8) ->
         predicted = model.val_step(batch)
         maps += [s.pred_destylized.probability[0].cpu().numpy() for s in predicted]
     return maps
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MMEngine from listing how each of hundreds of parameters was initialised."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _check_is_odm(cfg: Config) -> None:
