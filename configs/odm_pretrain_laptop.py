@@ -1,5 +1,9 @@
 # About an hour on two CPU cores: ResNet-18 at 192x128, any words, in all fonts at hand.
-_base_ = ['_base_/models/odm_resnet18.py', '_base_/runtime.py']
+_base_ = [
+    '_base_/models/odm_small.py',
+    '_base_/schedules/adamw_small.py',
+    '_base_/runtime.py',
+]
 
 vocabulary = dict(type='Vocabulary')
 scene = dict(
@@ -16,15 +20,7 @@ scene = dict(
     effects=0.5,
     degradation=0.3,
 )
-model = dict(
-    image_encoder=dict(grid=(4, 6), backbone=dict(zero_init_residual=False)),
-    text_controller=dict(depth=2, num_heads=4, word_heads=4, grid=(8, 12)),
-    head=dict(channels=64, hidden_channels=(64, 32)),
-    loss_seg=dict(positive_weight=2.0, dice_weight=1.0),
-    loss_ocr=None,
-    loss_contrastive=dict(loss_weight=0.1),
-    loss_word=dict(type='WordContrastiveLoss', loss_weight=1.5),
-)
+model = dict(image_encoder=dict(grid=(4, 6)), text_controller=dict(grid=(8, 12)))
 annotations = dict(
     type='LoadOCRAnnotations', with_polygon=True, with_bbox=True, with_label=True, with_text=True
 )
@@ -71,18 +67,4 @@ val_evaluator = [
 ]
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
-optim_wrapper = dict(
-    type='AutoAmpOptimWrapper',
-    cpu_bfloat16=True,
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.99), weight_decay=0.05, fused=True),
-    clip_grad=dict(max_norm=2.0),
-    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
-)
-train_cfg = dict(type='ResumableIterTrainLoop', max_iters=6000, val_interval=500)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, end=100, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=100, eta_min_ratio=0.02, by_epoch=False),
-]
 default_hooks = dict(logger=dict(interval=100), checkpoint=dict(interval=500, max_keep_ckpts=1))

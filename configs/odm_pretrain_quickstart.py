@@ -1,5 +1,9 @@
 # Minutes on two CPU cores: ResNet-18 at 128x96, two words of ten in an image, in two fonts.
-_base_ = ['_base_/models/odm_resnet18.py', '_base_/runtime.py']
+_base_ = [
+    '_base_/models/odm_small.py',
+    '_base_/schedules/adamw_small.py',
+    '_base_/runtime.py',
+]
 
 vocabulary = dict(type='Vocabulary')
 words = [
@@ -23,14 +27,8 @@ scene = dict(
     texture_share=1.0,
 )
 model = dict(
-    # Residual branches that start at zero would take most of these minutes to wake up.
-    image_encoder=dict(embed_dims=128, grid=(3, 4), backbone=dict(zero_init_residual=False)),
-    text_controller=dict(depth=2, num_heads=4, word_depth=2, word_heads=4, grid=(6, 8)),
-    head=dict(channels=64, hidden_channels=(64, 32)),
-    loss_seg=dict(positive_weight=2.0, dice_weight=1.0),
-    loss_ocr=None,
-    loss_contrastive=dict(loss_weight=0.1),
-    loss_word=dict(type='WordContrastiveLoss', loss_weight=1.5),
+    image_encoder=dict(embed_dims=128, grid=(3, 4)),
+    text_controller=dict(word_depth=2, grid=(6, 8)),
 )
 annotations = dict(
     type='LoadOCRAnnotations', with_polygon=True, with_bbox=True, with_label=True, with_text=True
@@ -79,16 +77,8 @@ val_evaluator = [
 ]
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
-optim_wrapper = dict(
-    type='AutoAmpOptimWrapper',
-    cpu_bfloat16=True,
-    optimizer=dict(type='AdamW', lr=1.5e-3, betas=(0.9, 0.99), weight_decay=0.05, fused=True),
-    clip_grad=dict(max_norm=2.0),
-    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
-)
-train_cfg = dict(type='ResumableIterTrainLoop', max_iters=1700, val_interval=425)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(optimizer=dict(lr=1.5e-3))
+train_cfg = dict(max_iters=1700, val_interval=425)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, end=50, by_epoch=False),
     dict(type='CosineAnnealingLR', begin=50, eta_min_ratio=0.02, by_epoch=False),
