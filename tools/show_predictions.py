@@ -5,14 +5,19 @@ python tools/show_predictions.py CONFIG none work_dirs/odm_pretrain/iter_5000.pt
 """  # noqa: E501
 
 import argparse
-import math
 import sys
 from pathlib import Path
 
 import cv2
 
 import odm_mmocr  # noqa: F401, registers
-from odm_mmocr.apis import build_model, evaluate_model, predict_samples, validation_samples
+from odm_mmocr.apis import (
+    build_model,
+    evaluate_model,
+    figures_table,
+    predict_samples,
+    validation_samples,
+)
 from odm_mmocr.checkpoints import load_config
 from odm_mmocr.visualization import prediction_sheet
 
@@ -39,19 +44,6 @@ def parse_args() -> argparse.Namespace:
     if args.num < 1:
         parser.error(f'--num {args.num}: at least 1')
     return args
-
-
-def figures_table(figures: dict[str, dict[str, float]]) -> str:
-    """A line for each figure, with a column for each checkpoint."""
-    names = list(dict.fromkeys(name for of_one in figures.values() for name in of_one))
-    longest = max(map(len, names))
-    columns = []
-    for title, of_one in figures.items():
-        cells = [title, *(f'{of_one.get(name, math.nan):.3f}' for name in names)]
-        width = max(8, len(title))
-        columns.append([f'{cell:>{width}}' for cell in cells])
-    rows = zip([' ' * longest, *(f'{name:{longest}}' for name in names)], *columns, strict=True)
-    return '\n'.join('  '.join(row) for row in rows)
 
 
 def main() -> None:

@@ -1,6 +1,12 @@
 from .browsing import LabelBrowser, LabelledSample
 from .inferencer import Inference, ODMInferencer
-from .predictions import build_model, evaluate_model, predict_samples, validation_samples
+from .predictions import (
+    build_model,
+    evaluate_model,
+    figures_table,
+    predict_samples,
+    validation_samples,
+)
 
 __all__ = [
     'Inference',
@@ -9,6 +15,7 @@ __all__ = [
     'ODMInferencer',
     'build_model',
     'evaluate_model',
+    'figures_table',
     'predict_samples',
     'validation_samples',
 ]

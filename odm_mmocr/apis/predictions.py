@@ -1,6 +1,7 @@
 """From a config and a checkpoint to destylized pictures of samples."""
 
 import logging
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -175,6 +176,26 @@ def evaluate_model(model: ODM, cfg: Config) -> dict[str, float]:
     for batch in loader:
         evaluator.process(model.val_step(batch), batch)
     return evaluator.evaluate(len(loader.dataset))
+
+
+def figures_table(figures: Mapping[str, Mapping[str, float]]) -> str:
+    """Set figures of several models side by side.
+
+    Args:
+        figures: For each title what :func:`evaluate_model` gives.
+
+    Returns:
+        A line of titles, and one for each figure; ``nan`` where a model lacks it.
+    """
+    names = list(dict.fromkeys(name for of_one in figures.values() for name in of_one))
+    longest = max(map(len, names))
+    columns = []
+    for title, of_one in figures.items():
+        cells = [title, *(f'{of_one.get(name, math.nan):.3f}' for name in names)]
+        width = max(8, len(title))
+        columns.append([f'{cell:>{width}}' for cell in cells])
+    rows = zip([' ' * longest, *(f'{name:{longest}}' for name in names)], *columns, strict=True)
+    return '\n'.join('  '.join(row) for row in rows)
 
 
 @torch.no_grad()

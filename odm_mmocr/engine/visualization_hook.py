@@ -156,7 +156,7 @@ class ODMVisualizationHook(Hook):
                     for sample in self.chosen[start : start + BATCH_SIZE]
                 ]
             )
-            with autocast(enabled=runner.val_loop.fp16):
+            with autocast(enabled=getattr(runner.val_loop, 'fp16', False)):
                 batch = model.data_preprocessor(batch, False)
                 samples += model.predict(
                     batch['inputs'], batch['data_samples'], with_attention=self.num_words > 0

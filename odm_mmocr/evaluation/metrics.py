@@ -68,6 +68,8 @@ class InkMetric(BaseMetric):
 
     def compute_metrics(self, results: list[np.ndarray]) -> dict:
         """Turn the counts of all samples into figures."""
+        if not results:
+            return {}
         figures = self.summarize(np.sum(results, axis=0))
         return {name: float(value) for name, value in figures.items()}
 
@@ -196,7 +198,11 @@ class PromptControlMetric(InkMetric):
     - ``control``: max(0, kept - leak) * (1 - hallucinated), one score from 0 to 1. It is 1 where
       all ink of the prompted words is drawn, and nothing elsewhere. A model that does not listen
       has 0, whether it draws all words, half of each or none of them, and so has one that draws
-      only where no word is.
+      only where no word is. Where the set has no word that is not prompted, or no other, there is
+      nothing to obey, and it is not a number, like ``leak``, or ``kept``.
+
+    The score is of where ink stands, not of its shape: one that fills the boxes of all prompted
+    words has 1 too. Shapes are the matter of :class:`DestylizationMetric`.
 
     Pixels are pooled over the whole set, without those of the ignore map; where prompted and other
     ink overlap, a pixel counts as prompted.

@@ -98,6 +98,8 @@ class ReadBackMetric(BaseMetric):
 
     def compute_metrics(self, results: list[np.ndarray]) -> dict:
         """Compute the accuracies."""
+        if not results:
+            return {}
         by_height = np.sum(results, axis=0)
         figures = {}
         for name, counts in zip(('', *(f'_{h}' for h in HEIGHTS)), (by_height.sum(0), *by_height)):

@@ -201,7 +201,7 @@ class TextController(BaseModule):
         Returns:
             (B, words, h, w), 0 to 1: the share of its attention that an image token gives to the
             word, averaged over heads and blocks. What the words of a prompt leave of 1 went to
-            "none of these".
+            "none of these", without ``mask_padding`` to empty slots.
         """
         return self._steer(tokens, words, mask, need_weights=True)[1]
 

@@ -17,7 +17,8 @@ class ODMDataSample(TextDetDataSample):
       `dropped` (1, H, W) uint8, the readable words that are not prompted, to measure leaks.
     - `pred_destylized` (PixelData): `probability` (1, H, W) float, 0 to 1.
     - `pred_features` (LabelData): `image` and `text` (C,) float of length 1, the global features of
-      the image and of the prompted words that it shows; `text` is zero where there are none.
+      the image and of the prompted words that it shows; `text` is zero where there are none
+      and the model masks padding.
     - `pred_attention` (PixelData), on request: `attention` (words, h, w) float, 0 to 1, how much of
       its attention each cell of the padded image gives to each word of the prompt; with a model
       that matches words, `located` likewise, the probability that the word stands there.

@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 
 LOGS = '*/vis_data/scalars.json'
 LOSS, METRIC, RATE, OTHER = range(4)  # kinds of curves, in the order of their panels
-UNASKED = ('time', 'data_time', 'memory', 'base_lr')  # shown only where a pattern names them
+# Shown only where a pattern names them: time, memory, and the details of metrics.
+UNASKED = ('time', 'data_time', 'memory', 'base_lr')
+DETAILS = ('*/best_*', '*/*small*', '*/*medium*', '*/*large*')
 COORDINATES = ('iter', 'epoch', 'step')
 PANEL = (4.2, 2.8)  # inches
 COLUMNS = 4
@@ -127,7 +129,8 @@ def choose_keys(runs: Iterable[Run], patterns: Sequence[str] = ()) -> list[str]:
 
     Args:
         runs: Where they come from.
-        patterns: Names, with wildcards (`loss*`, `odm/*`). None: all but those of time and memory.
+        patterns: Names, with wildcards (`loss*`, `odm/*`). Empty: all but those of time, memory,
+            best thresholds and single text heights.
 
     Returns:
         Names, sorted: losses, metrics, learning rate, others.
@@ -142,7 +145,8 @@ def choose_keys(runs: Iterable[Run], patterns: Sequence[str] = ()) -> list[str]:
     if patterns:
         names = {name for name in kinds for p in patterns if fnmatchcase(name, p)}
     else:
-        names = {name for name in kinds if name not in UNASKED}
+        left_out = (*UNASKED, *DETAILS)
+        names = {name for name in kinds if not any(fnmatchcase(name, p) for p in left_out)}
     return sorted(names, key=lambda name: (kinds[name], name))
 
 

@@ -6,7 +6,13 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from odm_mmocr.apis import build_model, evaluate_model, predict_samples, validation_samples
+from odm_mmocr.apis import (
+    build_model,
+    evaluate_model,
+    figures_table,
+    predict_samples,
+    validation_samples,
+)
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'odm_pretrain_quickstart.py'
 
@@ -73,3 +79,15 @@ def test_several_data_sets_have_figures_of_their_own(cfg, model):
         pytest.approx({name: v for name, v in together.items() if name.startswith('four')})
     )
     assert 0 <= together['two/odm/kept'] <= 1
+
+
+def test_table_has_a_column_for_each_checkpoint():
+    table = figures_table(
+        dict(before={'odm/kept': 0.25}, after={'odm/kept': 0.5, 'odm/read': 1.0})
+    ).splitlines()
+    assert [line.split() for line in table] == [
+        ['before', 'after'],
+        ['odm/kept', '0.250', '0.500'],
+        ['odm/read', 'nan', '1.000'],
+    ]
+    assert len({len(line) for line in table}) == 1

@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -289,3 +290,18 @@ def test_every_pre_training_config_draws_and_dates_its_figures(path):
 def test_settings_out_of_range_are_refused_at_build(setting, message):
     with pytest.raises(ValueError, match=message):
         ODMVisualizationHook(**setting)
+
+
+@pytest.mark.parametrize('loop', [SimpleNamespace(fp16=True), SimpleNamespace()])
+def test_precision_is_that_of_the_validation(monkeypatch, loop):
+    enabled = []
+
+    def autocast(**settings):
+        enabled.append(settings['enabled'])
+        return nullcontext()
+
+    monkeypatch.setattr(module, 'autocast', autocast)
+    hook = ODMVisualizationHook(num_words=0)
+    hook.chosen = [NumberedPictures()[0]]
+    hook.predict(SimpleNamespace(model=DrawsOneLevel(), val_loop=loop))
+    assert enabled == [hasattr(loop, 'fp16')]

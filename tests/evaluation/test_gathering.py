@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed
+from mmengine.evaluator import BaseMetric
 
-from odm_mmocr.evaluation import DestylizationMetric, PromptControlMetric, RetrievalMetric
+from odm_mmocr.evaluation import (
+    DestylizationMetric,
+    PromptControlMetric,
+    ReadBackMetric,
+    RetrievalMetric,
+)
 
 COUNT, PROCESSES = 7, 3
 
@@ -41,6 +47,11 @@ def evaluate(chosen):
         for index in chosen:
             metric.process([], [made[index]])
         figures.update(metric.evaluate(COUNT))
+    metric = ReadBackMetric.__new__(ReadBackMetric)  # without its reader: what it has counted
+    BaseMetric.__init__(metric, prefix='odm')
+    for index in chosen:
+        metric.results.append(np.full((3, 3), [index + 2, index, index + 1]))
+    figures.update(metric.evaluate(COUNT))
     return figures
 
 

@@ -171,6 +171,18 @@ def test_attention_to_words_is_a_share(vocabulary, released):
         assert (total > 0).all() and (total < 1).all()
 
 
+def test_attention_is_the_mean_over_blocks(vocabulary):
+    model = controller()
+    tokens, mask = encode(vocabulary, ['stop', 'exit'], 2)
+    weights = []
+    for block in model.blocks:
+        block.register_forward_hook(lambda block, inputs, outputs: weights.append(outputs[1]))
+    attention = model.attend(torch.randn(1, 16, 2, 3), model.encode_words(tokens), mask)
+    one, other = (w[..., 1:].transpose(1, 2).unflatten(2, (2, 3)) for w in weights)
+    assert not torch.allclose(one, other)
+    torch.testing.assert_close(attention, (one + other) / 2)
+
+
 def test_attention_follows_the_word(vocabulary):
     model = controller()
     tokens, mask = encode(vocabulary, ['stop', 'exit'], 2)

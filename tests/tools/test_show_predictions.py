@@ -12,18 +12,6 @@ def tool(load_tool):
     return load_tool('show_predictions')
 
 
-def test_table_has_a_column_for_each_checkpoint(tool):
-    table = tool.figures_table(
-        dict(before={'odm/kept': 0.25}, after={'odm/kept': 0.5, 'odm/read': 1.0})
-    ).splitlines()
-    assert [line.split() for line in table] == [
-        ['before', 'after'],
-        ['odm/kept', '0.250', '0.500'],
-        ['odm/read', 'nan', '1.000'],
-    ]
-    assert len({len(line) for line in table}) == 1
-
-
 def test_picture_of_the_untrained_model(tool, as_command, tmp_path, capsys):
     out = tmp_path / 'folder' / 'p.png'
     as_command(tool)(CONFIG, 'none', '--num', 2, '--out', out)

@@ -82,12 +82,14 @@ def test_half_a_line_and_what_is_not_finite_are_left_out(write_log):
 
 
 def test_panels_are_losses_then_metrics_then_rate(write_log):
-    lines = [train(10, loss_seg=1.0, loss=1.0, grad_norm=3.0), dict({'odm/kept': 0.5}, step=10)]
+    metrics = {'odm/kept': 0.5, 'icdar2015/odm/best_small_iou': 0.5, 'odm/read_large': 0.5}
+    lines = [train(10, loss_seg=1.0, loss=1.0, grad_norm=3.0), dict(metrics, step=10)]
     run = read_run(write_log('20260101_000000', lines))
     assert choose_keys([run]) == ['loss', 'loss_seg', 'odm/kept', 'lr', 'grad_norm']
     kinds = [run.curves[name].kind for name in choose_keys([run])]
     assert kinds == [LOSS, LOSS, METRIC, RATE, OTHER]
-    assert choose_keys([run], ['time', 'odm/*', 'loss_*']) == ['loss_seg', 'odm/kept', 'time']
+    asked = ['time', 'odm/*', 'loss_*']
+    assert choose_keys([run], asked) == ['loss_seg', 'odm/kept', 'odm/read_large', 'time']
     with pytest.raises(ValueError, match=r"no curve fits 'odn/\*'; there are base_lr, .*odm/kept"):
         choose_keys([run], ['loss', 'odn/*'])
 
