@@ -67,7 +67,9 @@ def parse_args() -> argparse.Namespace:
         help='probability from which on ink is shown over the image, 0 to 1 (default %(default)s)',
     )
     parser.add_argument(
-        '--skip-bad', action='store_true', help='log images that cannot be read, and go on'
+        '--skip-bad',
+        action='store_true',
+        help='log images that cannot be read, or whose OCR reading fails, and go on',
     )
     return parser.parse_args()
 

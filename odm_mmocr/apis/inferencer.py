@@ -32,7 +32,7 @@ from rich.progress import (
 from odm_mmocr.checkpoints import load_checkpoint, load_config
 from odm_mmocr.checkpoints.saving import written_whole
 from odm_mmocr.datasets.transforms import PackODMInputs
-from odm_mmocr.pseudo_label import OCREngine, RapidOCREngine
+from odm_mmocr.pseudo_label import OCREngine, RapidOCREngine, ReadWord
 from odm_mmocr.structures import ODMDataSample
 
 from .inputs import ImageSource, InputImage, check_inputs, fit, list_inputs, resize
@@ -188,8 +188,9 @@ class ODMInferencer:
             FileNotFoundError: There is no such file.
             ImportError: There are no words, and no OCR engine is installed.
             RuntimeError: There is no display to show pictures on.
-            ValueError: An image cannot be read, a prompt cannot be understood, or an argument is
-                out of range; all that can be seen beforehand is found before the first prediction.
+            ValueError: An image cannot be read, the OCR engine fails, a prompt cannot be
+                understood, or an argument is out of range; all that can be seen beforehand is found
+                before the first prediction.
         """
         results = list(
             self.iterate(
@@ -284,8 +285,10 @@ class ODMInferencer:
                         prediction.pop('attention')
                         prediction.pop('located', None)
                 advance()
-                picture = picture[..., ::-1] if return_vis and picture is not None else None
-                yield Inference(job.index, prediction, picture)
+                shown = None
+                if return_vis and picture is not None:
+                    shown = np.ascontiguousarray(picture[..., ::-1])
+                yield Inference(job.index, prediction, shown)
 
     @property
     def reader(self) -> OCREngine:
@@ -353,9 +356,8 @@ class ODMInferencer:
     def _load(self, job: '_Job', prompt: list[str] | None, scale: int) -> None:
         image = job.source.load()
         if prompt is None:
-            prompt, left_out = choose_read_words(
-                self.reader(image), self.vocabulary, self.max_words
-            )
+            read = self._read(image, job.source.label)
+            prompt, left_out = choose_read_words(read, self.vocabulary, self.max_words)
             if left_out:
                 listed = ', '.join(f'{word!r} {reason}' for word, reason in left_out.items())
                 print_log(f'{job.source.label}: read, but not prompted: {listed}', 'current')
@@ -364,6 +366,17 @@ class ODMInferencer:
         job.image = fit(image, scale)
         divisor = self.model.data_preprocessor.pad_size_divisor
         job.padded_size = tuple(divisor * math.ceil(side / divisor) for side in job.image.shape[:2])
+
+    def _read(self, image: np.ndarray, label: str) -> list[ReadWord]:
+        try:
+            return self.reader(image)
+        # Engines raise what they like: RapidOCR and ONNX Runtime have Exceptions of their own.
+        except Exception as error:
+            height, width = image.shape[:2]
+            raise ValueError(
+                f'{label} ({width}x{height} pixels): the OCR engine has failed with {error!r}; '
+                'give the words'
+            ) from error
 
     @torch.no_grad()
     def _predict(self, jobs: list['_Job']) -> list['_Job']:

@@ -1,9 +1,12 @@
 """Prompts that a user hands over: which words for which image."""
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from mmengine.logging import print_log
 
 from odm_mmocr.datasets.vocabulary import Vocabulary
 from odm_mmocr.pseudo_label import ReadWord
@@ -19,7 +22,8 @@ def assign_words(words: Words, images: Sequence[InputImage]) -> list[list[str] |
     Args:
         words: A list of str, for all images; a list of lists, one for each image; a dict from the
             path, file name or stem of an image to its list; or None. None, also in place of a list,
-            stands for what an OCR engine will read. An empty list is a prompt too.
+            stands for what an OCR engine will read. An empty list is a prompt too. Entries of a
+            dict that no image uses are logged.
         images: From :func:`list_inputs`.
 
     Returns:
@@ -31,7 +35,7 @@ def assign_words(words: Words, images: Sequence[InputImage]) -> list[list[str] |
     if words is None:
         return [None] * len(images)
     if isinstance(words, Mapping):
-        return [_look_up(words, image) for image in images]
+        return _look_up_all(words, images)
     if isinstance(words, str) or not isinstance(words, Sequence):
         raise ValueError(
             f'words={words!r} is a {type(words).__name__}; expected a list of words, such as '
@@ -153,18 +157,40 @@ def unknown_characters(words: Iterable[str], vocabulary: Vocabulary) -> list[str
     return sorted({c for word in words for c in word} - set(vocabulary.characters))
 
 
-def _look_up(words: Mapping[str, Sequence[str]], image: InputImage) -> list[str] | None:
+def _look_up_all(
+    words: Mapping[str, Sequence[str]], images: Sequence[InputImage]
+) -> list[list[str] | None]:
+    by_path = {}
+    for key, entry in words.items():
+        if not isinstance(key, str | os.PathLike):
+            raise ValueError(
+                f'the dict of words has the key {key!r}, a {type(key).__name__}; expected the '
+                'path, file name or stem of an image'
+            )
+        by_path[os.fspath(key)] = entry
+    keys = [_find_key(by_path, image) for image in images]
+    used = set(keys)
+    if unused := [key for key in by_path if key not in used]:
+        print_log(
+            f'no image uses {len(unused)} of {len(by_path)} entries of the dict of words: '
+            f'{", ".join(unused[:3])}{", …" if len(unused) > 3 else ""}',
+            logger='current',
+            level=logging.WARNING,
+        )
+    return [None if by_path[key] is None else list(by_path[key]) for key in keys]
+
+
+def _find_key(by_path: Mapping[str, Sequence[str]], image: InputImage) -> str:
     if not isinstance(image.source, Path):
         raise ValueError(
             f'{image.label} has no file name to look up in the dict of words; give a list of lists'
         )
-    by_path = {os.fspath(key): value for key, value in words.items()}
     for key in (str(image.source), image.source.name, image.source.stem):
         if key in by_path:
             found = by_path[key]
             if not (_is_list(found) or found is None):
                 raise ValueError(f'the words of {key} are {found!r}; expected a list of words')
-            return None if found is None else list(found)
+            return key
     raise ValueError(
         f'the dict of words has no entry {image.source} and no {image.source.name}; an empty list '
         'is a prompt of no words'

@@ -1,5 +1,6 @@
 """OCR engines behind one small interface."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +14,10 @@ MIN_SCORE = 0.5
 # From this ratio of height to width on RapidOCR takes a box for a line from top to bottom.
 UPRIGHT = 1.5
 MIN_SIDE = 2  # pixels, of a box that can be cut out
+# RapidOCR shrinks images to 2000 pixels, and fails where less than 17 of the other side are left.
+# Of thin upright ones the detector takes gigabytes.
+THIN = 30  # ratio of longer to shorter side; above it, images are padded
+PADDED = 8  # the ratio that padded images have
 
 
 @dataclass(frozen=True)
@@ -64,14 +69,17 @@ class RapidOCREngine:
     def __call__(self, image: np.ndarray) -> list[ReadWord]:
         """Read an image.
 
+        Thin ones are padded first; words that are small beside the longer side are not found.
+
         Args:
             image: uint8 (H, W, 3), BGR.
 
         Returns:
-            The words of its lines, from top to bottom.
+            The words of its lines, from top to bottom, their polygons within the image.
         """
-        boxes, _ = self._engine(image, use_det=True, use_cls=False, use_rec=False)
-        lines = [order_by_reading(np.float32(box)) for box in boxes or []]
+        boxes, _ = self._engine(_pad_thin(image), use_det=True, use_cls=False, use_rec=False)
+        corner = np.float32(image.shape[1::-1])
+        lines = [order_by_reading(np.float32(box).clip(0, corner)) for box in boxes or []]
         lines = [line for line in lines if min(_sides(line)) >= MIN_SIDE]
         if not lines:
             return []
@@ -122,6 +130,17 @@ def order_by_reading(box: np.ndarray) -> np.ndarray:
     """
     width, height = _sides(box)
     return np.roll(box, -1, axis=0) if height >= UPRIGHT * width else box
+
+
+def _pad_thin(image: np.ndarray) -> np.ndarray:
+    """Continues the edges of a thin image at right or bottom, so that places stay the same."""
+    height, width = image.shape[:2]
+    longer, shorter = max(height, width), min(height, width)
+    if longer <= THIN * shorter:
+        return image
+    side = math.ceil(longer / PADDED)
+    below, right = max(0, side - height), max(0, side - width)
+    return cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
 
 
 def _sides(box: np.ndarray) -> tuple[float, float]:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 
 from odm_mmocr.apis import ODMInferencer, build_model, predict_samples
 from odm_mmocr.apis.inferencer import WAITING_BATCHES
+from odm_mmocr.apis.pictures import draw_prediction
 from odm_mmocr.datasets.transforms import PackODMInputs
 from odm_mmocr.pseudo_label import ReadWord
 
@@ -54,6 +56,18 @@ class Reader:
 @pytest.fixture(scope='module')
 def inferencer(checkpoint):
     return ODMInferencer(weights=checkpoint, device='cpu', reader=Reader('open', 'exit'))
+
+
+@pytest.fixture
+def reading(inferencer):
+    """The inferencer with another reader."""
+
+    def build(reader):
+        other = ODMInferencer.__new__(ODMInferencer)
+        other.__dict__.update(inferencer.__dict__, _reader=reader)
+        return other
+
+    return build
 
 
 def noise(*shape, seed=0):
@@ -116,7 +130,7 @@ def test_batches_of_mixed_sizes_equal_one_by_one(inferencer):
                 assert a['score'] == pytest.approx(b['score'], abs=1e-5)
 
 
-def test_few_images_wait_for_others_of_their_size(inferencer):
+def test_few_images_wait_for_others_of_their_size(reading):
     """Each has its own size: nothing fills a batch, yet results come before the end."""
     loaded = []
 
@@ -125,8 +139,7 @@ def test_few_images_wait_for_others_of_their_size(inferencer):
             loaded.append(image.shape)
             return super().__call__(image)
 
-    other = ODMInferencer.__new__(ODMInferencer)
-    other.__dict__.update(inferencer.__dict__, _reader=Counted('open'))
+    other = reading(Counted('open'))
     images = [noise(8 * i, 128) for i in range(1, 14)]
     next(other.iterate(images, batch_size=2, scale=512, progress=False))
     assert len(loaded) == 2 * WAITING_BATCHES
@@ -142,6 +155,21 @@ def test_scores_are_those_of_the_places_in_the_image(inferencer):
     assert -1 <= found['similarity'] <= 1
     (bare,) = predict(inferencer, image, ['open', 'caféx'], attention=False)
     assert not {'attention', 'located'} & set(bare) and bare['words'] == found['words']
+
+
+def test_the_similarity_is_the_cosine_of_the_features(inferencer):
+    model = inferencer.model
+    for words in (['open'], ['taxi', 'sale']):
+        pack = PackODMInputs(max_words=4)
+        sample = pack(dict(img=noise(96, 128), img_shape=(96, 128), prompt_texts=words))
+        batch = model.data_preprocessor(pseudo_collate([sample]))
+        with torch.no_grad():
+            (wanted,) = model.predict(batch['inputs'], batch['data_samples'])
+        features = wanted.pred_features
+        cosine = torch.cosine_similarity(features.image, features.text, dim=0).item()
+        (found,) = predict(inferencer, noise(96, 128), words)
+        assert found['similarity'] == pytest.approx(cosine, abs=1e-5)
+        assert abs(cosine) > 1e-3
 
 
 def test_without_match_the_attention_is_the_score(cfg):
@@ -248,6 +276,46 @@ def test_damaged_images_stop_or_are_skipped(inferencer, folder, warned):
     assert message.startswith('skipped: ') and 'b.png' in message
 
 
+class Failing(Reader):
+    """Fails as engines do: with exceptions of their own."""
+
+    def __init__(self, error):
+        super().__init__('open')
+        self.error = error
+
+    def __call__(self, image):
+        if image.shape[0] == 100:
+            raise self.error
+        return super().__call__(image)
+
+
+class EngineError(Exception):
+    """Derived from nothing that a caller may expect."""
+
+
+@pytest.mark.parametrize('error', [RuntimeError('no\nroom'), cv2.error('resize'), EngineError('')])
+def test_readings_that_fail_are_those_of_their_image(reading, warned, error):
+    images = [noise(96, 128), noise(100, 150), noise(80, 90)]
+    failing = reading(Failing(error))
+    message = rf'array_1 \(150x100 pixels\): the OCR engine has failed with {type(error).__name__}'
+    with pytest.raises(ValueError, match=message) as caught:
+        predict(failing, images, None)
+    assert '\n' not in str(caught.value)
+    found = predict(failing, images, None, skip_bad=True)
+    assert [p and p['name'] for p in found] == ['array_0', None, 'array_2']
+    (told,) = warned
+    assert told.startswith('skipped: array_1')
+
+
+def test_what_fails_in_the_model_stops_the_run(inferencer, monkeypatch):
+    def fail(*args, **options):
+        raise torch.cuda.OutOfMemoryError('CUDA out of memory')
+
+    monkeypatch.setattr(inferencer.model, 'predict', fail)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        predict(inferencer, noise(96, 128), None, skip_bad=True)
+
+
 def test_results_are_written_where_they_are_asked_for(inferencer, folder, tmp_path):
     (folder / 'b.png').unlink()
     (folder / 'deeper').mkdir()
@@ -279,6 +347,22 @@ def test_pictures_show_the_image_and_each_word(inferencer):
         'visualization'
     ]
     np.testing.assert_array_equal(bare, image[..., ::-1])
+    assert torch.from_numpy(few).shape == few.shape and torch.from_numpy(bare)[0, 0, 2] == 200
+
+
+def test_pictures_show_what_is_predicted(inferencer):
+    image, words = noise(96, 128), ['open', 'taxi']
+    pictures = []
+    for threshold in (0, 1):
+        result = inferencer(image, words, threshold=threshold, return_vis=True, progress=False)
+        (found,), (picture,) = result['predictions'], result['visualization']
+        scored = [(word['text'], word['score']) for word in found['words']]
+        wanted = draw_prediction(
+            image, found['map'], scored, found['located'], found['padded_size'], threshold
+        )
+        np.testing.assert_array_equal(picture, wanted[..., ::-1])
+        pictures.append(picture)
+    assert (pictures[0] != pictures[1]).any()
 
 
 def test_showing_needs_a_display(inferencer, monkeypatch):

@@ -48,11 +48,26 @@ def test_words_go_to_their_images(words, assigned):
         ([['x']], '1 lists of words for 2 images'),
         ({'a.jpg': ['x']}, 'no entry photos/b.jpg'),
         ({'a.jpg': ['x'], 'b.jpg': 'y'}, r"words of b\.jpg are 'y'"),
+        ({'a': ['x'], 'b': ['y'], 1: ['z']}, 'has the key 1, a int; expected the path'),
     ],
 )
 def test_words_without_an_image_are_refused(words, message):
     with pytest.raises(ValueError, match=message):
         assign_words(words, IMAGES)
+
+
+def test_entries_without_an_image_are_named(monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        'odm_mmocr.apis.prompts.print_log', lambda message, **options: told.append(message)
+    )
+    fitting = {'a.jpg': ['x'], 'b': None}
+    assign_words(fitting, IMAGES)
+    assert told == []
+    assign_words({'c.jpg': [], **fitting, Path('photos/d.jpg'): []}, IMAGES)
+    assign_words({**fitting, **{name: [] for name in 'cdefg'}}, IMAGES)
+    assert 'no image uses 2 of 4 entries' in told[0] and told[0].endswith(': c.jpg, photos/d.jpg')
+    assert 'no image uses 5 of 7 entries' in told[1] and told[1].endswith(': c, d, e, …')
 
 
 def test_arrays_have_no_name_to_look_up():

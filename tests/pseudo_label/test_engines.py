@@ -60,6 +60,20 @@ def test_an_image_without_text_has_no_words(engine):
     assert engine(np.full((64, 64, 3), 200, np.uint8)) == []
 
 
+@pytest.mark.parametrize('upright', [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_thin_images_are_read(engine, upright):
+    """RapidOCR itself cannot resize this one."""
+    box = np.array([(100, 4), (144, 4), (144, 17), (100, 17)], np.float32)
+    image = 255 - render_label([box], ['Garden'], (20, 2400))
+    if upright:
+        image = np.rot90(image, -1)
+        box = np.stack((20 - box[:, 1], box[:, 0]), 1)
+    (word,) = engine(cv2.cvtColor(image.copy(), cv2.COLOR_GRAY2BGR))
+    assert word.text == 'Garden'
+    assert np.abs(word.polygon - box).max() < 8
+    assert (word.polygon >= 0).all() and (word.polygon <= image.shape[::-1]).all()
+
+
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 'rapidocr_onnxruntime', None)
     with pytest.raises(ImportError, match=r'rapidocr_onnxruntime; .*odm_mmocr\[ppocr\]'):
