@@ -54,6 +54,22 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+def find_examples(demo, inferencer, folder: str | None) -> list:
+    """Examples of a folder, or synthesized; none where the training's files are not here."""
+    if folder:
+        side = max(demo.SHOWN_SIDES[1], inferencer.scale)
+        return demo.load_examples(folder, side=side)
+    try:
+        return demo.synthesize_examples(inferencer.cfg)
+    except (OSError, ValueError) as error:
+        print(
+            f'warning: no examples, since the training had what is not here ({error}); '
+            '--examples FOLDER takes your images',
+            file=sys.stderr,
+        )
+        return []
+
+
 def main() -> None:
     args = parse_args()
     try:
@@ -61,10 +77,7 @@ def main() -> None:
         from odm_mmocr.apis.inferencer import ODMInferencer
 
         inferencer = ODMInferencer(args.model, args.weights, args.device)
-        if args.examples:
-            examples = demo.load_examples(args.examples)
-        else:
-            examples = demo.synthesize_examples(inferencer.cfg)
+        examples = find_examples(demo, inferencer, args.examples)
         with demo.private_uploads():
             page = demo.build_demo(
                 inferencer,

@@ -48,6 +48,7 @@ KEPT = (600, 3600)  # seconds: every so often, files older than this are deleted
 MAX_TEXT = 2000  # characters that can be typed
 MAX_WORDS = 200
 FORMATS = ('PNG', 'JPEG', 'WEBP', 'BMP')  # what browsers show
+SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp')
 SHOWN_SIDES = (640, 1024)  # pixels; the longer side of a picture in the page is brought to these
 THUMBNAIL = 256  # pixels
 TIME = re.compile(r'_\d{8}_\d{6}$')  # that MMEngine appends to the name of a run
@@ -117,12 +118,16 @@ def synthesize_examples(cfg: Config, count: int = 6, seed: int = 0) -> list[Demo
     return [DemoExample(s.image, tuple(dict.fromkeys(s.texts))) for s in scenes]
 
 
-def load_examples(folder: str | os.PathLike, most: int = 24) -> list[DemoExample]:
+def load_examples(
+    folder: str | os.PathLike, most: int = 24, side: int = SHOWN_SIDES[1]
+) -> list[DemoExample]:
     """Read the images of a folder, in the order of their names.
 
     Args:
-        folder: The folder; what is in its folders is not looked at.
+        folder: The folder; what is in its folders, or of a format that browsers do not show, is
+            not looked at.
         most: Images to read.
+        side: The longer side of larger images is brought to so many pixels.
 
     Returns:
         The images, without words.
@@ -133,8 +138,11 @@ def load_examples(folder: str | os.PathLike, most: int = 24) -> list[DemoExample
     """
     if not Path(folder).is_dir():
         raise FileNotFoundError(f'{folder} is no folder; give one with images as examples')
-    images = list_inputs(folder)[:most]
-    return [DemoExample(_load(image)) for image in images]
+    images = [image for image in list_inputs(folder) if image.source.suffix.lower() in SUFFIXES]
+    if not images:
+        raise FileNotFoundError(f'{folder} has no image of {", ".join(SUFFIXES)}')
+    loaded = (_load(image) for image in images[:most])
+    return [DemoExample(fit(x, side) if max(x.shape[:2]) > side else x) for x in loaded]
 
 
 def describe_model(inferencer: ODMInferencer) -> dict[str, str]:
@@ -219,7 +227,7 @@ def build_demo(
                 typed = gr.Textbox(
                     label='Words to draw',
                     placeholder='open, exit',
-                    info='Separated by commas or lines; Shift+Enter draws.',
+                    info='Separated by commas, blanks or lines; Shift+Enter draws.',
                     lines=2,
                     max_length=MAX_TEXT,
                     elem_id='typed',
@@ -420,9 +428,9 @@ class _Looks:
         self.image = image
         self.words = [word['text'] for word in prediction['words']]
         self.places = [prediction['attention'], prediction.get('located')]
-        factor = image.shape[0] / prediction['network_size'][0]
+        factors = np.divide(image.shape[:2], prediction['network_size'])
         # Rounding may not make it smaller than the image.
-        self.padded = np.maximum(np.multiply(prediction['padded_size'], factor), image.shape[:2])
+        self.padded = np.maximum(np.multiply(prediction['padded_size'], factors), image.shape[:2])
 
     def pictures(self, word: str | None) -> list[np.ndarray | None]:
         """Attention and place of a word; None where there is none."""

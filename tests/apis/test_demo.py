@@ -86,6 +86,14 @@ class TestExamples:
         assert first.words == ()
         assert len(demo.load_examples(tmp_path, most=1)) == 1
 
+    def test_of_a_folder_are_those_that_browsers_show_and_no_larger(self, tmp_path):
+        cv2.imwrite(str(tmp_path / 'a.tif'), np.zeros((20, 30, 3), np.uint8))
+        with pytest.raises(FileNotFoundError, match=r'has no image of \.png'):
+            demo.load_examples(tmp_path)
+        cv2.imwrite(str(tmp_path / 'b.JPG'), np.zeros((1500, 3000, 3), np.uint8))
+        (example,) = demo.load_examples(tmp_path, side=1200)
+        assert example.image.shape == (600, 1200, 3)
+
     def test_of_no_folder_are_refused(self, tmp_path):
         with pytest.raises(FileNotFoundError, match='nowhere is no folder'):
             demo.load_examples(tmp_path / 'nowhere')

@@ -96,6 +96,26 @@ def test_upload_is_bounded_however_many_files_it_has(client):
     assert client.post(UPLOAD, content=bytes(1000 + FORM)).status_code == 200
     assert client.post(UPLOAD, content=bytes(1001 + FORM)).status_code == 413
     assert client.post(UPLOAD, content=iter([b'no', b'length'])).status_code == 411
+    both = {'content-length': '10', 'transfer-encoding': 'chunked'}
+    assert client.post(UPLOAD, content=bytes(5000), headers=both).status_code == 411
+
+
+@pytest.mark.parametrize(
+    ('origin', 'status'),
+    [
+        ('http://testserver', 200),
+        ('http://testserver:81', 403),
+        ('https://example.org', 403),
+        ('null', 403),
+    ],
+)
+def test_other_pages_are_refused(client, origin, status):
+    for answer in (
+        client.post(UPLOAD, content=b'x', headers=dict(origin=origin)),
+        client.post(JOIN, json=[], headers=dict(origin=origin)),
+        client.get('/config', headers=dict(origin=origin)),
+    ):
+        assert answer.status_code == status
 
 
 def test_long_message_is_refused(client):

@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -60,6 +61,16 @@ def test_opening_the_page_to_others_is_warned_of(
     with pytest.raises(SystemExit, match=r'asked for 127\.0\.0\.1'):
         run('--weights', checkpoint)
     assert 'warning' not in capsys.readouterr().err
+
+
+def test_without_the_files_of_the_training_there_are_no_examples(load_tool, capsys):
+    def fail(cfg):
+        raise FileNotFoundError("font 'MyFont.ttf' does not exist")
+
+    inferencer = SimpleNamespace(cfg={}, scale=128)
+    demo = SimpleNamespace(synthesize_examples=fail)
+    assert load_tool('demo_app').find_examples(demo, inferencer, None) == []
+    assert "'MyFont.ttf' does not exist); --examples" in capsys.readouterr().err
 
 
 @pytest.fixture(scope='module')
@@ -287,7 +298,8 @@ def test_answers_quickly(browser, tmp_path, config):
         print(f'{config}: {page.locator("#scores .note").inner_text()}')
         print(f'click to picture: median {np.median(seconds):.2f} s, slowest {max(seconds):.2f} s')
         page.close()
-    assert np.median(seconds) < 3 * 2  # on a busy machine; two seconds on an idle one
+    assert min(seconds) < 2
+    assert np.median(seconds) < 3 * 2  # other work may disturb some of them
 
 
 @pytest.mark.slow
