@@ -1,4 +1,4 @@
-# About an hour on two CPU cores: ResNet-18 at 192x128, any words, in all fonts at hand.
+# An hour and a half on two CPU cores: ResNet-18 at 192x128, any words, in all fonts at hand.
 _base_ = [
     '_base_/models/odm_small.py',
     '_base_/schedules/adamw_small.py',

@@ -3,18 +3,21 @@
 import functools
 import html
 import inspect
+import itertools
+import logging
 import os
 import re
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.logging import print_log
 from PIL import Image, UnidentifiedImageError
 
 from odm_mmocr.checkpoints import load_checkpoint
@@ -123,6 +126,8 @@ def load_examples(
 ) -> list[DemoExample]:
     """Read the images of a folder, in the order of their names.
 
+    What is damaged or too large is left out, and logged.
+
     Args:
         folder: The folder; what is in its folders, or of a format that browsers do not show, is
             not looked at.
@@ -133,16 +138,17 @@ def load_examples(
         The images, without words.
 
     Raises:
-        FileNotFoundError: There is no such folder, or no image in it.
-        ValueError: An image cannot be read, or is too large.
+        FileNotFoundError: There is no such folder, or no image in it that can be read.
     """
     if not Path(folder).is_dir():
         raise FileNotFoundError(f'{folder} is no folder; give one with images as examples')
     images = [image for image in list_inputs(folder) if image.source.suffix.lower() in SUFFIXES]
-    if not images:
-        raise FileNotFoundError(f'{folder} has no image of {", ".join(SUFFIXES)}')
-    loaded = (_load(image) for image in images[:most])
-    return [DemoExample(fit(x, side) if max(x.shape[:2]) > side else x) for x in loaded]
+    loaded = itertools.islice(_load_readable(images), most)
+    examples = [DemoExample(fit(x, side) if max(x.shape[:2]) > side else x) for x in loaded]
+    if not examples:
+        expected = ', '.join(SUFFIXES)
+        raise FileNotFoundError(f'{folder} has no image of {expected} that can be read')
+    return examples
 
 
 def describe_model(inferencer: ODMInferencer) -> dict[str, str]:
@@ -521,6 +527,14 @@ def _load(image: InputImage) -> np.ndarray:
             f'{MAX_PIXELS:,} in all: make it smaller'
         )
     return image.load()
+
+
+def _load_readable(images: Iterable[InputImage]) -> Iterator[np.ndarray]:
+    for image in images:
+        try:
+            yield _load(image)
+        except (OSError, ValueError) as error:
+            print_log(f'left out: {error}', logger='current', level=logging.WARNING)
 
 
 def _to_rgb(image: np.ndarray) -> np.ndarray:

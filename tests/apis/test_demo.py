@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 import struct
 import zlib
@@ -31,6 +32,14 @@ def inferencer(cfg, tmp_path_factory):
     meta = dict(cfg=cfg.pretty_text, iter=7, experiment_name='small_20260102_030405')
     torch.save(dict(state_dict=untrained.model.state_dict(), meta=meta), path)
     return ODMInferencer(weights=path, device='cpu')
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    """What is logged."""
+    messages = []
+    monkeypatch.setattr(demo, 'print_log', lambda message, **_: messages.append(message))
+    return messages
 
 
 def write_header(path: Path, width: int, height: int) -> None:
@@ -98,16 +107,24 @@ class TestExamples:
         with pytest.raises(FileNotFoundError, match='nowhere is no folder'):
             demo.load_examples(tmp_path / 'nowhere')
 
-    def test_damaged_file_is_named(self, tmp_path):
+    def test_damaged_file_is_left_out_and_named(self, tmp_path, warned):
         (tmp_path / 'broken.png').write_bytes(b'no picture')
-        with pytest.raises(ValueError, match=r'broken\.png is damaged or no image'):
+        with pytest.raises(FileNotFoundError, match='that can be read'):
             demo.load_examples(tmp_path)
+        cv2.imwrite(str(tmp_path / 'whole.png'), np.full((20, 30, 3), 100, np.uint8))
+        warned.clear()
+        (example,) = demo.load_examples(tmp_path, most=1)
+        assert (example.image == 100).all()
+        (message,) = warned
+        assert 'broken.png is damaged or no image' in message
 
     @pytest.mark.parametrize('size', [(8001, 10), (10, 8001), (7000, 7000), (30000, 30000)])
-    def test_size_is_checked_before_anything_is_decoded(self, tmp_path, size):
+    def test_size_is_checked_before_anything_is_decoded(self, tmp_path, warned, size):
         write_header(tmp_path / 'bomb.png', *size)
-        with pytest.raises(ValueError, match=r'bomb\.png (has \d+x\d+ pixels|is too large)'):
+        with pytest.raises(FileNotFoundError, match='that can be read'):
             demo.load_examples(tmp_path)
+        (message,) = warned
+        assert re.search(r'bomb\.png (has \d+x\d+ pixels|is too large)', message)
 
 
 def test_page_says_which_model_answers(inferencer):

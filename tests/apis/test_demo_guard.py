@@ -107,6 +107,8 @@ def test_upload_is_bounded_however_many_files_it_has(client):
         ('http://testserver:81', 403),
         ('https://example.org', 403),
         ('null', 403),
+        ('http://[', 403),
+        ('http://testserver@example.org', 403),
     ],
 )
 def test_other_pages_are_refused(client, origin, status):
