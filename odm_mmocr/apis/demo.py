@@ -20,7 +20,6 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from PIL import Image, UnidentifiedImageError
 
-from odm_mmocr.checkpoints import load_checkpoint
 from odm_mmocr.checkpoints.architecture import describe_architecture, name_architecture
 from odm_mmocr.datasets import SynthesizedSceneText
 from odm_mmocr.synthesis import SceneSynthesizer
@@ -160,8 +159,7 @@ def describe_model(inferencer: ODMInferencer) -> dict[str, str]:
     Returns:
         Name and value of checkpoint, iteration, config, backbone and the like.
     """
-    cfg, weights = inferencer.cfg, inferencer.weights
-    meta = {} if weights is None else load_checkpoint(weights).get('meta', {})
+    cfg, weights, meta = inferencer.cfg, inferencer.weights, inferencer.meta
     stored = TIME.sub('', meta.get('experiment_name', 'unnamed'))
     backbone = describe_architecture(cfg.model.image_encoder.backbone.to_dict())
     return {

@@ -76,6 +76,7 @@ class ODMInferencer:
         cfg: The config.
         model: The :class:`ODM`, in evaluation mode.
         weights: Path of the checkpoint, or None.
+        meta: What training has noted in it, such as ``iter``; empty without weights.
         device: Where the model is.
         vocabulary: The characters that it knows.
         max_words: Most words of a prompt in its training.
@@ -111,6 +112,7 @@ class ODMInferencer:
         if weights is None:
             warnings.warn('no weights are given: the model is untrained', stacklevel=2)
         self.weights = None if weights is None else Path(weights)
+        self.meta = {} if content is None else content.get('meta', {})
         built = build_model(_without_training(self.cfg), weights, str(self.device), content)
         self.model = revert_sync_batchnorm(built)
         self.vocabulary = self.model.text_controller.vocabulary
