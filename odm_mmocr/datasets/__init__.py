@@ -1,4 +1,5 @@
 from . import transforms
+from .mixed_dataset import MixedDataset
 from .samplers import SeededInfiniteSampler
 from .seeded_dataset import SeededDataset
 from .seeding import SampleIndex, seeded
@@ -6,6 +7,7 @@ from .synthesized_scene_text import SynthesizedSceneText
 from .vocabulary import Vocabulary, build_vocabulary
 
 __all__ = [
+    'MixedDataset',
     'SampleIndex',
     'SeededDataset',
     'SeededInfiniteSampler',

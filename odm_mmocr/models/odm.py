@@ -183,7 +183,8 @@ class ODM(BaseModel):
         outputs = self.encode_and_draw(images, *prompts)
         label = torch.stack([sample.gt_destylized.label for sample in data_samples])
         ignore = torch.stack([sample.gt_destylized.ignore for sample in data_samples])
-        losses = dict(loss_seg=self.loss_seg(outputs['logits'], label, ignore))
+        weight = stack_weights(data_samples)
+        losses = dict(loss_seg=self.loss_seg(outputs['logits'], label, ignore, weight))
         if self.loss_ocr is not None:
             losses['loss_ocr'] = self.loss_ocr(outputs['logits'], label, ignore)
         if self.loss_contrastive is not None:
@@ -295,3 +296,23 @@ class ODM(BaseModel):
             for name in ('tokens', 'mask', 'shown')
         )
         return tokens, mask, shown, filled
+
+
+def stack_weights(data_samples: list[ODMDataSample]) -> Tensor | None:
+    """Batch the weights of the samples' labels, 255 all over for those without.
+
+    Args:
+        data_samples: B samples with a ``gt_destylized``.
+
+    Returns:
+        uint8 (B, 1, H, W), or None where no sample has weights.
+    """
+    labels = [sample.gt_destylized for sample in data_samples]
+    if not any('weight' in label for label in labels):
+        return None
+    return torch.stack(
+        [
+            label.weight if 'weight' in label else torch.full_like(label.label, 255)
+            for label in labels
+        ]
+    )

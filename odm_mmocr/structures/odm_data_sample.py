@@ -14,7 +14,8 @@ class ODMDataSample(TextDetDataSample):
 
     - `gt_destylized` (PixelData): `label` (1, H, W) uint8, 0 to 255, the prompted words in the
       uniform font; `ignore` (1, H, W) bool, pixels that no loss and no metric counts; optionally
-      `dropped` (1, H, W) uint8, the readable words that are not prompted, to measure leaks.
+      `dropped` (1, H, W) uint8, the readable words that are not prompted, to measure leaks, and
+      `weight` (1, H, W) uint8, how much each pixel weighs in the segmentation loss, 255 for 1.
     - `pred_destylized` (PixelData): `probability` (1, H, W) float, 0 to 1.
     - `pred_features` (LabelData): `image` and `text` (C,) float of length 1, the global features of
       the image and of the prompted words that it shows; `text` is zero where there are none

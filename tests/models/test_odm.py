@@ -111,6 +111,29 @@ def test_all_ignored_has_no_segmentation_loss(small_model, make_batch):
     assert model(**batch, mode='loss')['loss_seg'] == 0
 
 
+def test_samples_with_and_without_weights_share_a_batch(small_model, make_batch):
+    """As pseudo-labelled and synthesized images do."""
+    model = small_model(loss_contrastive=None).eval()
+    sizes = [(100, 120), (64, 128)]
+
+    def loss(weight):
+        batch = make_batch(model, [['stop'], ['exit']], sizes)
+        label = batch['data_samples'][0].gt_destylized
+        if weight is not None:
+            label.weight = torch.full_like(label.label, 255)
+            label.weight[:, :64] = weight
+        return model(**batch, mode='loss')['loss_seg']
+
+    with torch.no_grad():
+        plain = loss(None)
+        assert torch.equal(loss(255), plain)
+        batch = make_batch(model, [['stop'], ['exit']], sizes)
+        batch['data_samples'][0].gt_destylized.ignore[:, :64] = True
+        ignored = model(**batch, mode='loss')['loss_seg']
+        torch.testing.assert_close(loss(0), ignored)
+        assert min(plain, ignored) < loss(100) < max(plain, ignored)
+
+
 def test_predict_cuts_off_the_padding(model, make_batch):
     batch = make_batch(model, [['stop'], ['exit']], [(100, 120), (64, 128)])
     assert batch['inputs'].shape == (2, 3, 128, 128)

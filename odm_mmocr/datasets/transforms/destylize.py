@@ -38,6 +38,12 @@ class RenderDestylizedLabel(BaseTransform):
 
     Where the pipeline has boxes of single characters, each glyph is drawn into its own.
 
+    Where it has scores, as of words that an OCR engine has read, a map of weights for the
+    segmentation loss can be made of them: a pixel in the polygon of a prompted word weighs
+    `score ** score_power`, in the polygons of several as much as in that of the least sure, and
+    elsewhere 1. Only prompted words are weighed. That a word which is not prompted has no ink is
+    right however wrongly the engine has read it.
+
     What is wrong with an annotation is logged with file and instance, once a process, the first
     20 of each kind; the attribute `faults` (Counter) counts all by kind, and
     :class:`~odm_mmocr.engine.DataFaultsHook` sums them up over all workers.
@@ -49,6 +55,7 @@ class RenderDestylizedLabel(BaseTransform):
     - gt_ignored (np.bool_)
     - img_shape (tuple[int, int]), or img (np.uint8)
     - gt_char_polygons (list[np.float32]), (C, 4, 2) each (optional)
+    - gt_scores (np.float32), 0 to 1 (optional)
     - gt_prompted (np.bool_) (optional)
     - prompt_texts (list[str]) (optional)
 
@@ -58,6 +65,8 @@ class RenderDestylizedLabel(BaseTransform):
     - gt_destylized_ignore (np.bool_): (H, W), pixels that no loss should count.
     - gt_destylized_dropped (np.uint8): (H, W), ink of the readable words that are not prompted;
       with `with_dropped` only.
+    - gt_destylized_weight (np.uint8): (H, W), weight of each pixel, 255 for 1; with `score_power`
+      above 0 and where there are scores only.
     - prompt_texts (list[str]), prompt_noise (list[bool]), gt_prompted (np.bool_): where absent.
     - label_faults (list[tuple[str, str, str]]): kind of each fault, file and instance, and what is
       wrong; only where there are any.
@@ -74,10 +83,13 @@ class RenderDestylizedLabel(BaseTransform):
         on_invalid (str): What to do about a prompted word that cannot be drawn, or whose character
             boxes do not fit: 'ignore', as described above, or 'raise' an error, which no data set
             skips; not for polygons below a pixel, which are no mistake. Defaults to 'ignore'.
+        score_power (float): Power of the score by which the polygon of a prompted word weighs, 0 or
+            more. 0: no weights are made. Defaults to 0.
 
     Raises:
         FileNotFoundError: If a font file does not exist.
-        ValueError: If a font file is none, or `on_invalid` is something else.
+        ValueError: If a font file is none, `on_invalid` is something else, or `score_power` is out
+            of range.
 
     Source: ODM (arXiv 2403.00303), generation of the destylized labels.
     """
@@ -91,14 +103,18 @@ class RenderDestylizedLabel(BaseTransform):
         max_words: int = 32,
         use_char_polygons: bool = True,
         on_invalid: str = 'ignore',
+        score_power: float = 0.0,
     ) -> None:
         if on_invalid not in ('ignore', 'raise'):
             raise ValueError(f"on_invalid must be 'ignore' or 'raise', not {on_invalid!r}")
+        if not 0 <= score_power < float('inf'):
+            raise ValueError(f'score_power must be a number of 0 or more, not {score_power!r}')
         self.fonts = load_fonts(fonts)
         self.with_dropped = with_dropped
         self.max_words = max_words
         self.use_char_polygons = use_char_polygons
         self.on_invalid = on_invalid
+        self.score_power = score_power
         self.faults: Counter[str] = Counter()
 
     def transform(self, results: dict) -> dict:
@@ -132,6 +148,9 @@ class RenderDestylizedLabel(BaseTransform):
         if self.with_dropped:
             dropped, _ = self._render(results, is_readable & ~prompted, shape)
             results['gt_destylized_dropped'] = dropped
+        if self.score_power and 'gt_scores' in results:
+            self._check_step(results, 'gt_scores', 'scores')
+            results['gt_destylized_weight'] = self._weigh(results, prompted, shape)
         return results
 
     def _check_step(self, results: dict, key: str, name: str) -> None:
@@ -156,6 +175,17 @@ class RenderDestylizedLabel(BaseTransform):
             None if boxes is None else [boxes[i] for i in indices],
         )
         return label, {int(i): fault for i, fault in zip(indices, faults) if fault is not None}
+
+    def _weigh(self, results: dict, prompted: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        scores = np.asarray(results['gt_scores'], np.float64)
+        weights = np.rint(255 * scores**self.score_power).astype(np.uint8)
+        weight = np.full(shape, 255, np.uint8)
+        # From sure to unsure, so that the least stays.
+        for value in sorted(set(weights[prompted].tolist()) - {255}, reverse=True):
+            chosen = np.flatnonzero(prompted & (weights == value))
+            filled = fill_polygons([results['gt_polygons'][i] for i in chosen], shape)
+            np.copyto(weight, value, where=filled)
+        return weight
 
     def _report(self, results: dict, faults: dict[int, Undrawable | UnusableCharacters]) -> None:
         if not faults:
@@ -193,7 +223,7 @@ class RenderDestylizedLabel(BaseTransform):
         return (
             f'{type(self).__name__}(fonts={paths}, with_dropped={self.with_dropped}, '
             f'max_words={self.max_words}, use_char_polygons={self.use_char_polygons}, '
-            f'on_invalid={self.on_invalid!r})'
+            f'on_invalid={self.on_invalid!r}, score_power={self.score_power})'
         )
 
 

@@ -36,6 +36,7 @@ class PackODMInputs(BaseTransform):
     - gt_destylized (np.uint8) (optional)
     - gt_destylized_ignore (np.bool_) (optional)
     - gt_destylized_dropped (np.uint8) (optional)
+    - gt_destylized_weight (np.uint8) (optional)
 
     The result is a dict of
 
@@ -129,7 +130,7 @@ class PackODMInputs(BaseTransform):
 
     def _pack_label(self, results: dict) -> PixelData:
         maps = {'label': results['gt_destylized']}
-        for name in ('ignore', 'dropped'):
+        for name in ('ignore', 'dropped', 'weight'):
             if f'gt_destylized_{name}' in results:
                 maps[name] = results[f'gt_destylized_{name}']
         return PixelData(**{name: torch.from_numpy(map_)[None] for name, map_ in maps.items()})

@@ -17,18 +17,22 @@ def mean_over_processes(total: Tensor, count: Tensor) -> Tensor:
 
     Args:
         total: Scalar with gradient, the sum over what this process has.
-        count: Scalar without gradient, how many this process has.
+        count: Scalar without gradient, how many this process has, or the sum of their weights.
 
     Returns:
         Scalar; zero (and with zero gradient) where all processes together have none.
     """
     count = count.detach().float().clone()
     all_reduce(count)
-    return total * get_world_size() / count.clamp(min=1)
+    return total * get_world_size() / torch.where(count > 0, count, 1)
 
 
 def bce_loss(
-    logits: Tensor, target: Tensor, valid: Tensor, positive_weight: float | None = None
+    logits: Tensor,
+    target: Tensor,
+    valid: Tensor,
+    positive_weight: float | None = None,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """Binary cross-entropy, averaged over the valid pixels of the whole batch.
 
@@ -37,38 +41,48 @@ def bce_loss(
         target: bool (B, 1, H, W).
         valid: bool (B, 1, H, W); other pixels do not count.
         positive_weight: How much more a pixel of ink weighs.
+        weight: float (B, 1, H, W), 0 or more, of each pixel in the average; None: 1 everywhere.
 
     Returns:
         Scalar.
     """
-    weight = None
+    ink_weight = None
     if positive_weight is not None:  # filled there: a copy from the CPU would wait for the GPU
-        weight = torch.full((), positive_weight, device=logits.device)
+        ink_weight = torch.full((), positive_weight, device=logits.device)
     loss = F.binary_cross_entropy_with_logits(
-        logits.float(), target.float(), reduction='none', pos_weight=weight
+        logits.float(), target.float(), reduction='none', pos_weight=ink_weight
     )
-    return mean_over_processes((loss * valid).sum(), valid.sum())
+    weight = valid if weight is None else valid * weight
+    return mean_over_processes((loss * weight).sum(), weight.sum())
 
 
-def dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+def dice_loss(
+    logits: Tensor, target: Tensor, valid: Tensor, weight: Tensor | None = None
+) -> Tensor:
     """1 - 2 |P T| / (|P| + |T|) for each image, averaged over the images that have ink.
 
-    From `V-Net <https://arxiv.org/abs/1606.04797>`_, without the squares.
+    From `V-Net <https://arxiv.org/abs/1606.04797>`_, without the squares. With weights, the pixels
+    of P and T count by theirs, and so do the images in the average, since the quotient alone stays
+    the same however little all ink of an image weighs: an image weighs as much as its ink does on
+    average, which is an average by weight itself, so that ink without weight does not count.
 
     Args:
         logits: (B, 1, H, W).
         target: bool (B, 1, H, W).
         valid: bool (B, 1, H, W); other pixels do not count.
+        weight: float (B, 1, H, W), 0 or more; None: 1 everywhere.
 
     Returns:
         Scalar.
     """
-    target = (target & valid).flatten(1).float()
-    prediction = (logits.float().sigmoid() * valid).flatten(1)
-    has_ink = target.sum(1) > 0
+    weight = (valid.float() if weight is None else valid * weight).flatten(1)
+    target = target.flatten(1)
+    ink = target * weight
+    prediction = logits.float().sigmoid().flatten(1) * weight
     both = (prediction * target).sum(1)
-    dice = 1 - 2 * both / (prediction.sum(1) + target.sum(1)).clamp(min=1e-6)
-    return mean_over_processes((dice * has_ink).sum(), has_ink.sum())
+    dice = 1 - 2 * both / (prediction.sum(1) + ink.sum(1)).clamp(min=1e-6)
+    image_weight = (ink * weight).sum(1) / ink.sum(1).clamp(min=1e-6)  # 0 without ink
+    return mean_over_processes((dice * image_weight).sum(), image_weight.sum())
 
 
 @MODELS.register_module()
@@ -98,19 +112,25 @@ class DestylizationSegLoss(nn.Module):
         self.dice_weight = dice_weight
         self.threshold = threshold
 
-    def forward(self, logits: Tensor, label: Tensor, ignore: Tensor) -> Tensor:
+    def forward(
+        self, logits: Tensor, label: Tensor, ignore: Tensor, weight: Tensor | None = None
+    ) -> Tensor:
         """Compare logits with a label.
 
         Args:
             logits: (B, 1, H, W).
             label: uint8 (B, 1, H, W), 0 to 255.
             ignore: bool (B, 1, H, W), True where nothing is known.
+            weight: uint8 (B, 1, H, W), how sure the label is of each pixel, 255 for wholly; None:
+                wholly everywhere. 0 does the same as ``ignore``.
 
         Returns:
             Scalar.
         """
         target, valid = label >= self.threshold, ~ignore
-        loss = bce_loss(logits, target, valid, self.positive_weight)
+        if weight is not None:
+            weight = weight.float() / 255
+        loss = bce_loss(logits, target, valid, self.positive_weight, weight)
         if self.dice_weight:
-            loss = loss + self.dice_weight * dice_loss(logits, target, valid)
+            loss = loss + self.dice_weight * dice_loss(logits, target, valid, weight)
         return self.loss_weight * loss

@@ -242,6 +242,51 @@ def test_fuzzed_scenes(count, fuzz, log):
     assert transform.faults.total() > 5 * count
 
 
+def weigh(power: float = 1.0, **changes) -> dict:
+    return RenderDestylizedLabel(score_power=power)(sample(**changes))
+
+
+def test_prompted_words_weigh_by_their_score():
+    prompt = dict(prompt_texts=['Alpha'], gt_prompted=np.array([True, False, False, False]))
+    for power in (0.5, 1.0, 2.0):
+        scores = np.array([0.6, 0.1, 0.1, 0.2], np.float32)
+        weight = weigh(power, gt_scores=scores, **prompt)['gt_destylized_weight']
+        assert weight.dtype == np.uint8
+        word = fill_polygons([box(5, 5)], SHAPE)
+        assert (weight[word] == round(255 * 0.6**power)).all()
+        # Neither what nobody can read nor a word that is to have no ink.
+        assert (weight[~word] == 255).all()
+
+
+def test_the_least_sure_of_overlapping_words_weighs():
+    polygons = [box(5, 5), box(150, 5), box(150, 70), box(60, 10)]
+    for scores in ([0.4, 1, 1, 0.8], [0.8, 1, 1, 0.4]):
+        changes = dict(gt_polygons=polygons, gt_scores=np.float32(scores))
+        weight = weigh(**changes)['gt_destylized_weight']
+        assert weight[20, 30] == round(255 * scores[0])
+        assert weight[20, 80] == 102
+        assert weight[20, 130] == round(255 * scores[3])
+
+
+def test_sure_words_weigh_like_everything_else():
+    assert (weigh(gt_scores=np.ones(4, np.float32))['gt_destylized_weight'] == 255).all()
+    unsure = weigh(gt_scores=np.zeros(4, np.float32))['gt_destylized_weight']
+    np.testing.assert_array_equal(
+        unsure == 0, fill_polygons([box(5, 5), box(5, 70), box(150, 70)], SHAPE)
+    )
+
+
+def test_no_weights_without_scores_or_power():
+    assert 'gt_destylized_weight' not in weigh()
+    assert 'gt_destylized_weight' not in weigh(0.0, gt_scores=np.zeros(4, np.float32))
+
+
+@pytest.mark.parametrize('power', [-1.0, float('nan'), float('inf')])
+def test_power_out_of_range(power):
+    with pytest.raises(ValueError, match='score_power'):
+        RenderDestylizedLabel(score_power=power)
+
+
 def test_errors_are_raised_where_they_enter(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'nowhere\.ttf'):
         RenderDestylizedLabel(fonts='nowhere.ttf')
@@ -255,6 +300,8 @@ def test_errors_are_raised_where_they_enter(tmp_path):
         RenderDestylizedLabel()({'gt_polygons': [], 'gt_ignored': []})
     with pytest.raises(ValueError, match='4 polygons but 3 prompt flags'):
         RenderDestylizedLabel()(sample(gt_prompted=np.ones(3, bool), prompt_texts=[]))
+    with pytest.raises(ValueError, match='4 polygons but 3 scores'):
+        weigh(gt_scores=np.ones(3, np.float32))
 
 
 def test_copies_for_workers_draw_the_same():

@@ -60,6 +60,7 @@ def test_per_instance_keys_and_label_maps():
         gt_destylized=label,
         gt_destylized_ignore=label > 9,
         gt_destylized_dropped=label // 7,
+        gt_destylized_weight=label * 10,
     )
     sample = PackODMInputs()(results)['data_samples']
     assert sample.gt_instances.scores.tolist() == [0.5, 0.25, 1]
@@ -68,6 +69,8 @@ def test_per_instance_keys_and_label_maps():
     assert sample.gt_destylized.label.dtype == sample.gt_destylized.dropped.dtype == torch.uint8
     assert sample.gt_destylized.ignore.dtype == torch.bool
     assert sample.gt_destylized.dropped.unique().tolist() == [1]
+    assert sample.gt_destylized.weight.dtype == torch.uint8
+    assert sample.gt_destylized.weight.unique().tolist() == [70]
 
 
 def test_an_image_with_a_given_prompt_needs_no_annotation():
