@@ -5,7 +5,7 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,12 +25,17 @@ class AnnotatedWord(NamedTuple):
         text: The transcription.
         ignored: Whether it is marked as unreadable, or has no text.
         place: Where in the file it stands, such as ``line 3`` or ``instance 2``.
+        score: How sure the recogniser was that read it, 0 to 1; None: not told.
+        rejected: Of a pseudo-label that is ignored the name of the filter that rejected it; else
+            empty.
     """
 
     polygon: np.ndarray
     text: str
     ignored: bool
     place: str
+    score: float | None = None
+    rejected: str = ''
 
 
 class AnnotatedImage(NamedTuple):
@@ -49,25 +54,57 @@ class AnnotatedImage(NamedTuple):
     words: list[AnnotatedWord]
 
 
+class AnnotatedDataset(NamedTuple):
+    """What an annotation file holds.
+
+    Attributes:
+        images: At least one.
+        problems: A description of everything that had to be left out.
+        metainfo: What a JSON file says of itself; empty for text files.
+    """
+
+    images: list[AnnotatedImage]
+    problems: list[str]
+    metainfo: dict[str, Any]
+
+
 def read_annotations(
     path: str | os.PathLike, images: str | os.PathLike | None = None
 ) -> tuple[list[AnnotatedImage], list[str]]:
-    """Reads MMOCR's annotations, or text files as those of ICDAR.
-
-    Args:
-        path: A JSON file of MMOCR for text detection or spotting, whose instances have ``text`` and
-            ``polygon`` or ``bbox``; or a text file, or a folder of them, ``NAME.txt`` or
-            ``gt_NAME.txt`` for each image, see :func:`parse_polygon_line`.
-        images: Folder that the images' paths are relative to, or that holds the images of text
-            files; None: the folder of the annotation.
+    """Reads annotations that have texts: see :func:`read_dataset`.
 
     Returns:
         The images, and a description of everything that had to be left out.
 
     Raises:
+        FileNotFoundError, ValueError: As :func:`read_dataset`.
+        ValueError: No word has a text.
+    """
+    dataset = read_dataset(path, images)
+    if all(not word.text for image in dataset.images for word in image.words):
+        raise ValueError(f'{path} holds no texts; annotations for text spotting have them')
+    return dataset.images, dataset.problems
+
+
+def read_dataset(
+    path: str | os.PathLike, images: str | os.PathLike | None = None
+) -> AnnotatedDataset:
+    """Reads MMOCR's annotations, or text files as those of ICDAR.
+
+    Args:
+        path: A JSON file of MMOCR for text detection or spotting, whose instances have ``polygon``
+            or ``bbox``, and may have ``text``, ``ignore``, ``score`` and ``rejected``; or a text
+            file, or a folder of them, ``NAME.txt`` or ``gt_NAME.txt`` for each image, see
+            :func:`parse_polygon_line`.
+        images: Folder that the images' paths are relative to, or that holds the images of text
+            files; None: the folder of the annotation.
+
+    Returns:
+        The images, what had to be left out, and the file's ``metainfo``.
+
+    Raises:
         FileNotFoundError: There is no such file or folder.
-        ValueError: It holds no annotations of that kind, or no texts, or none of the images is
-            found.
+        ValueError: It holds no annotations of that kind, or none of the images is found.
     """
     path = Path(path)
     if not path.exists():
@@ -75,6 +112,7 @@ def read_annotations(
     if images is not None and not Path(images).is_dir():
         raise FileNotFoundError(f'there is no folder of images {images}')
     folder = Path(images) if images is not None else path if path.is_dir() else path.parent
+    metainfo: dict[str, Any] = {}
     if path.is_dir():
         files = sorted(path.glob('*.txt'), key=lambda file: (len(file.name), file.name))
         if not files:
@@ -83,11 +121,11 @@ def read_annotations(
     elif path.suffix.lower() == '.txt':
         found, problems = _read_text_files([path], folder)
     else:
-        found, problems = _read_json(path, folder)
+        found, problems, metainfo = _read_json(path, folder)
     if not found:
         shown = f', such as: {problems[0]}' if problems else ''
         raise ValueError(f'{path} gives no annotated image with {folder} as its images{shown}')
-    return found, problems
+    return AnnotatedDataset(found, problems, metainfo)
 
 
 def parse_polygon_line(line: str) -> tuple[np.ndarray, str, bool]:
@@ -156,13 +194,20 @@ def _read_text_files(files: list[Path], folder: Path) -> tuple[list[AnnotatedIma
     return found, problems
 
 
-def _read_json(path: Path, folder: Path) -> tuple[list[AnnotatedImage], list[str]]:
+def _read_json(path: Path, folder: Path) -> tuple[list[AnnotatedImage], list[str], dict[str, Any]]:
     try:
-        samples = json.loads(path.read_text(encoding='utf-8-sig'))['data_list']
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = json.loads(path.read_text(encoding='utf-8-sig'))
+        samples = content['data_list']
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f'{path} is no JSON file: {error}') from error
     except (KeyError, TypeError) as error:
         raise ValueError(f'{path} is no annotation of MMOCR: it has no "data_list"') from error
+    if not isinstance(samples, list) or not samples:
+        raise ValueError(
+            f'{path} has no image in "data_list"; expected a list of at least one, found '
+            f'{"an empty list" if samples == [] else type(samples).__name__}'
+        )
+    metainfo = content.get('metainfo')
     found, problems = [], []
     for number, sample in enumerate(samples):
         try:
@@ -170,43 +215,64 @@ def _read_json(path: Path, folder: Path) -> tuple[list[AnnotatedImage], list[str
         except (KeyError, TypeError):
             problems.append(f'{path}: image {number} lacks "img_path" or "instances"')
             continue
+        if not isinstance(instances, list):
+            problems.append(
+                f'{name}: expected a list as "instances", found {type(instances).__name__}'
+            )
+            continue
         image = folder / name
         try:
             shape = int(sample['height']), int(sample['width'])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             try:
                 shape = image_size(image)[::-1]
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 problems.append(f'{name}: neither "height" and "width" nor an image: {error}')
                 continue
         words = []
         for index, instance in enumerate(instances):
             try:
-                words.append(_parse_instance(instance, f'instance {index}'))
+                word = _parse_instance(instance, f'instance {index}')
             except ValueError as error:
                 problems.append(f'{name}: instance {index}: {error}')
+                continue
+            try:
+                word = word._replace(score=_parse_score(instance))
+            except ValueError as error:
+                problems.append(f'{name}: instance {index}: {error}; left out the score alone')
+            words.append(word)
         found.append(AnnotatedImage(name, image, shape, words))
-    if found and all(not word.text for image in found for word in image.words):
-        raise ValueError(f'{path} holds no texts; annotations for text spotting have them')
-    return found, problems
+    return found, problems, metainfo if isinstance(metainfo, dict) else {}
 
 
 def _parse_instance(instance: dict, place: str) -> AnnotatedWord:
+    if not isinstance(instance, dict):
+        raise ValueError(f'expected an object, found {type(instance).__name__}')
     corners = instance.get('polygon')
     if corners is None:
         box = instance.get('bbox')
         if box is None:
             raise ValueError('expected "polygon" or "bbox", found neither')
-        if len(box) != 4:
+        if not isinstance(box, list) or len(box) != 4:
             raise ValueError(f'expected a "bbox" x1, y1, x2, y2, found {box!r}')
         left, top, right, bottom = box
         corners = (left, top, right, top, right, bottom, left, bottom)
     try:
         polygon = np.array(corners, np.float64).reshape(-1, 2)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f'expected the numbers of a polygon, found {corners!r}') from error
     text = instance.get('text') or ''
     if not isinstance(text, str):
         raise ValueError(f'expected a string as "text", found {text!r}')
     ignored = bool(instance.get('ignore')) or text.strip() in ('', UNREADABLE)
-    return AnnotatedWord(polygon, text, ignored, place)
+    rejected = str(instance.get('rejected') or '')
+    return AnnotatedWord(polygon, text, ignored, place, rejected=rejected)
+
+
+def _parse_score(instance: dict) -> float | None:
+    score = instance.get('score')
+    if score is None:
+        return None
+    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+        raise ValueError(f'expected a "score" from 0 to 1, found {score!r}')
+    return float(score)

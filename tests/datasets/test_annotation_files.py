@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from odm_mmocr.datasets.annotation_files import parse_polygon_line, read_annotations
+from odm_mmocr.datasets.annotation_files import (
+    parse_polygon_line,
+    read_annotations,
+    read_dataset,
+)
 
 POINTS = [1, 2, 9, 2, 9, 7, 1, 7]
 LINE = ','.join(map(str, POINTS))
@@ -22,9 +26,9 @@ def images(tmp_path):
 
 @pytest.fixture
 def write(tmp_path):
-    def write(data_list):
+    def write(data_list, **metainfo):
         path = tmp_path / 'annotation.json'
-        path.write_text(json.dumps(dict(metainfo={}, data_list=data_list)), encoding='utf-8')
+        path.write_text(json.dumps(dict(metainfo=metainfo, data_list=data_list)), encoding='utf-8')
         return path
 
     return write
@@ -79,16 +83,51 @@ def test_wrong_instances_are_left_out_and_named(write):
                 dict(polygon=[1, 2, 3], text='a'),
                 dict(polygon=POINTS, text=['a']),
                 dict(polygon=POINTS, text='good'),
+                ['no', 'object'],
+                dict(bbox=7, text='a'),
             ),
             dict(img_path='a.jpg'),
+            sample() | dict(instances=None),
+            sample() | dict(height=float('inf'), img_path='no.jpg'),
         ]
     )
     (image,), problems = read_annotations(path)
     assert [(word.text, word.place) for word in image.words] == [('good', 'instance 5')]
-    assert len(problems) == 6
+    assert len(problems) == 10
     assert 'instance 0: expected "polygon" or "bbox", found neither' in problems[0]
     assert 'instance 4: expected a string as "text"' in problems[4]
-    assert 'image 1 lacks' in problems[5]
+    assert 'instance 6: expected an object, found list' in problems[5]
+    assert 'image 1 lacks' in problems[7]
+    assert 'expected a list as "instances", found NoneType' in problems[8]
+    assert 'no.jpg: neither "height"' in problems[9]
+
+
+def test_pseudo_labels_have_scores_and_rejected_words(write):
+    path = write(
+        [
+            sample(
+                dict(polygon=POINTS, text='sure', score=0.9),
+                dict(polygon=POINTS, text='no', ignore=True, score=0, rejected='score'),
+                dict(polygon=POINTS, text='mine'),
+                dict(polygon=POINTS, text='odd', score=97.0),
+                dict(polygon=POINTS, text='odder', score=float('nan')),
+            )
+        ],
+        pseudo_label=dict(min_score=0.5),
+    )
+    dataset = read_dataset(path)
+    (image,) = dataset.images
+    assert [word.score for word in image.words] == [0.9, 0, None, None, None]
+    assert [word.rejected for word in image.words] == ['', 'score', '', '', '']
+    assert len(dataset.problems) == 2
+    assert 'instance 3: expected a "score" from 0 to 1, found 97.0' in dataset.problems[0]
+    assert dataset.metainfo == dict(pseudo_label=dict(min_score=0.5))
+
+
+def test_annotations_without_texts_can_be_read(write):
+    images, problems, _ = read_dataset(write([sample(dict(polygon=POINTS)), sample()]))
+    assert [[word.ignored for word in image.words] for image in images] == [[True], []]
+    assert not problems
 
 
 def test_text_files_find_their_images(tmp_path, images):
@@ -100,7 +139,7 @@ def test_text_files_find_their_images(tmp_path, images):
     (truth / 'GT_IMG_10.txt').write_bytes(f'{LINE},a\n1,2\n{LINE},'.encode() + b'\xff\n')
     (truth / 'readme.txt').write_text('about these files')
     found, problems = read_annotations(truth, images)
-    words = {image.path.name: [word[1:] for word in image.words] for image in found}
+    words = {image.path.name: [word[1:4] for word in image.words] for image in found}
     assert words == {
         'img_1.jpg': [('one, two', False, 'line 1'), ('###', True, 'line 3')],
         'img_2.PNG': [('zwei', False, 'line 1')],
@@ -159,6 +198,9 @@ def test_what_is_no_annotation_is_named(tmp_path, images, write):
         read_annotations(tmp_path / 'list.json')
     with pytest.raises(ValueError, match='holds no texts'):
         read_annotations(write([sample(dict(polygon=POINTS))]))
+    for data_list, found in (([], 'an empty list'), (3, 'int')):
+        with pytest.raises(ValueError, match=f'no image in "data_list".*found {found}'):
+            read_dataset(write(data_list))
     (tmp_path / 'gt_img_1.txt').write_text(f'{LINE},a\n')
     with pytest.raises(ValueError, match='no annotated image .*there is no image for it'):
         read_annotations(tmp_path / 'gt_img_1.txt')
