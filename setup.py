@@ -19,7 +19,7 @@ except ImportError:  # a setuptools too new for it can still build wheels
 ROOT = Path(__file__).resolve().parent
 PACKAGE = 'odm_mmocr'
 FOR_MIM = ('configs', 'tools', 'model-index.yml')
-EXTRAS = ('ppocr', 'craft', 'synthesis', 'demo', 'tests')
+EXTRAS = ('ppocr', 'craft', 'synthesis', 'pseudo', 'ray', 'demo', 'tests')
 # The shell scripts set up a clone, which a wheel is not.
 NOT_FOR_WHEELS = shutil.ignore_patterns('__pycache__', '*.py[cod]', '*.sh')
 

@@ -20,7 +20,7 @@ from odm_mmocr.compat import NEIGHBOURS
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
-EXTRAS = ('ppocr', 'craft', 'synthesis', 'demo', 'tests')
+EXTRAS = ('ppocr', 'craft', 'synthesis', 'pseudo', 'ray', 'demo', 'tests')
 FOR_MIM = ('configs', 'tools', 'model-index.yml')
 
 

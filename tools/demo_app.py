@@ -3,7 +3,7 @@
 python tools/demo_app.py --weights work_dirs/odm_pretrain/iter_5000.pth
 python tools/demo_app.py --weights iter_1700.pth --device cpu --examples my_images
 
-Needs the extra demo; with the extra ppocr the page can also read the words of an image. The page is
+Needs the extra demo; with the extra pseudo the page can also read the words of an image. The page is
 served to this machine alone.
 """
 
@@ -83,7 +83,7 @@ def main() -> None:
                 inferencer,
                 args.title,
                 examples,
-                with_reader=find_spec('rapidocr_onnxruntime') is not None,
+                with_reader=all(map(find_spec, ('rapidocr', 'omegaconf'))),
             )
             if args.host not in demo.LOCAL_HOSTS:
                 print(

@@ -4,7 +4,7 @@ python tools/infer.py demo.jpg --weights work_dirs/odm/iter_5000.pth --words ope
 python tools/infer.py images/ --weights iter_5000.pth --words-file words.json --save-pred --save-vis
 python tools/infer.py images/ --model odm_pretrain.py --weights weights.pth --print-result
 
-Without words an OCR engine reads the images, and what it reads is the prompt (extra ppocr).
+Without words an OCR engine reads the images, and what it reads is the prompt (extra pseudo).
 docs/inference.md describes inputs and results.
 """
 

@@ -20,7 +20,7 @@ REQUIREMENTS=$ROOT/requirements
 CONSTRAINTS=$REQUIREMENTS/constraints.txt
 STAMP=$VENV/.odm_mmocr-stamp
 LOG=$VENV/setup_env.log
-VENV_GIB=7       # measured: 5.8 GiB
+VENV_GIB=7       # measured: 6.5 GiB
 TEMPORARY_GIB=4  # the largest wheels while they are unpacked; objects of mmcv
 
 unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX
@@ -269,9 +269,11 @@ done_in
 step "mmengine, mmdet, MMOCR, mim, tests and the extras"
 run packages pip_install -r "$REQUIREMENTS/openmmlab.txt" -r "$REQUIREMENTS/runtime.txt" \
   -r "$REQUIREMENTS/ppocr.txt" -r "$REQUIREMENTS/craft.txt" -r "$REQUIREMENTS/synthesis.txt" \
-  -r "$REQUIREMENTS/demo.txt" -r "$REQUIREMENTS/tests.txt" || fail "$(reason)"
-run mim pip_install --no-deps -r "$REQUIREMENTS/mim.txt" -r "$REQUIREMENTS/ppocr_v6.txt" ||
-  fail "$(reason)"
+  -r "$REQUIREMENTS/pseudo.txt" -r "$REQUIREMENTS/ray.txt" -r "$REQUIREMENTS/demo.txt" \
+  -r "$REQUIREMENTS/tests.txt" || fail "$(reason)"
+run mim pip_install --no-deps -r "$REQUIREMENTS/mim.txt" || fail "$(reason)"
+# rapidocr brings a second OpenCV, of the same version but without windows: the one with them stays.
+run opencv pip_install --no-deps --force-reinstall opencv-python || fail "$(reason)"
 done_in
 
 # ---------------------------------------------------------------------------------------------------

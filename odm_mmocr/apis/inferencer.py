@@ -32,7 +32,7 @@ from rich.progress import (
 from odm_mmocr.checkpoints import load_checkpoint, load_config
 from odm_mmocr.checkpoints.saving import written_whole
 from odm_mmocr.datasets.transforms import PackODMInputs
-from odm_mmocr.pseudo_label import OCREngine, RapidOCREngine, ReadWord
+from odm_mmocr.pseudo_label import OCREngine, RapidOCREngine, ReadWord, split_line
 from odm_mmocr.structures import ODMDataSample
 
 from .inputs import ImageSource, InputImage, check_inputs, fit, list_inputs, resize
@@ -371,7 +371,7 @@ class ODMInferencer:
 
     def _read(self, image: np.ndarray, label: str) -> list[ReadWord]:
         try:
-            return self.reader(image)
+            return [word for line in self.reader(image) for word in split_line(line)]
         # Engines raise what they like: RapidOCR and ONNX Runtime have Exceptions of their own.
         except Exception as error:
             height, width = image.shape[:2]

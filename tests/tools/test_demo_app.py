@@ -231,7 +231,7 @@ class TestPage:
         assert not np.array_equal(shown(page, 'located', other_than=first)[1], before)
 
     def test_words_are_read_by_an_ocr_engine(self, page, tmp_path):
-        pytest.importorskip('rapidocr_onnxruntime', reason='the extra "ppocr" is not installed')
+        pytest.importorskip('rapidocr', reason='the extra "pseudo" is not installed')
         image = np.full((200, 400, 3), 255, np.uint8)
         cv2.putText(image, 'museum', (30, 120), cv2.FONT_HERSHEY_SIMPLEX, 2.5, (0, 0, 0), 6)
         cv2.imwrite(str(tmp_path / 'sign.png'), image)
