@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 
 from odm_mmocr.apis.inputs import InputImage
@@ -135,7 +136,10 @@ def check_images(
 
 
 def load_image(image: AnnotatedImage) -> np.ndarray:
-    """Decode the image of an annotation, its EXIF orientation applied.
+    """Decode the image of an annotation, turned as the annotation has it.
+
+    That is with its EXIF orientation applied, unless only the file's own pixels, as MMOCR's
+    detectors load them, have the annotated size.
 
     Returns:
         uint8 (H, W, 3), BGR.
@@ -144,7 +148,12 @@ def load_image(image: AnnotatedImage) -> np.ndarray:
         OSError: The file cannot be read.
         ValueError: It is no image, or damaged; the message names it as the annotation does.
     """
-    return InputImage(image.path, image.path.stem, image.source).load()
+    pixels = InputImage(image.path, image.path.stem, image.source).load()
+    if pixels.shape[1::-1] == tuple(image.shape):
+        own = cv2.imread(str(image.path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if own is not None and own.shape[:2] == tuple(image.shape):
+            return own
+    return pixels
 
 
 def choose_evenly(count: int, num: int, seed: int = 0) -> list[int]:

@@ -1,9 +1,10 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from odm_mmocr.datasets.annotation_files import AnnotatedImage
-from odm_mmocr.evaluation.dataset_images import check_images, choose_evenly
+from odm_mmocr.evaluation.dataset_images import check_images, choose_evenly, load_image
 
 SIZE = (120, 160)
 
@@ -96,3 +97,17 @@ def test_choices_are_spread_and_repeatable(count, num):
 
 def test_another_seed_chooses_others():
     assert choose_evenly(1000, 24, seed=0) != choose_evenly(1000, 24, seed=1)
+
+
+@pytest.mark.parametrize('shape', [SIZE, SIZE[::-1]])
+def test_turned_photographs_are_loaded_as_they_are_annotated(annotated, photo, tmp_path, shape):
+    """Upright, as prepare_dataset.py has them, or as the file is, as pseudo_label.py has them."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(photo(0)).save(tmp_path / 'turned.jpg', exif=exif)
+    image = annotated('turned.jpg', shape=shape)
+    assert not check_images([image], 1).resized
+    pixels = load_image(image)
+    assert pixels.shape[:2] == shape
+    upright = np.rot90(photo(0), -1) if shape != SIZE else photo(0)
+    assert np.abs(pixels[..., ::-1].astype(int) - upright).mean() < 10
