@@ -7,12 +7,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import NamedTuple
 
 from odm_mmocr.checkpoints.saving import written_whole
 
 from .filters import FilterSettings, WordFilter
 from .perceptual_hash import find_near_duplicates
-from .readings import iterate_records, read_header
+from .reading_run import Shard
+from .readings import is_finished, iterate_records, read_header
+
+
+class _Place(NamedTuple):
+    """Of a record: number of its image, file, place in it in bytes, hash of the image."""
+
+    index: int
+    file: int
+    start: int
+    hash: str | None
 
 
 @dataclass
@@ -26,7 +37,7 @@ class Report:
             ``rejected``.
         rejected: Rejected words by the filter.
         invalid: Words that no filter saw, because they were none.
-        missing: Images that have not been read yet.
+        missing: What is not there yet: shards, and files of runs that are not finished.
         settings: Of the filters.
     """
 
@@ -34,7 +45,7 @@ class Report:
     words: Counter = field(default_factory=Counter)
     rejected: Counter = field(default_factory=Counter)
     invalid: int = 0
-    missing: int = 0
+    missing: list[str] = field(default_factory=list)
     settings: dict = field(default_factory=dict)
 
     def as_dict(self) -> dict:
@@ -51,8 +62,7 @@ class Report:
             f'without words, {images["duplicate"]:,} near-duplicates, {images["failed"]:,} that '
             'could not be read'
         ]
-        if self.missing:
-            lines.append(f'        {self.missing:,} have not been read yet')
+        lines += [f'        missing: {part}' for part in self.missing]
         total = sum(words.values())
         lines.append(
             f'words:  {total:,} read; {words["accepted"]:,} accepted, {words["rejected"]:,} '
@@ -100,19 +110,18 @@ def write_annotations(
         raise ValueError('expected at least one file of readings')
     if Path(out).resolve() in [path.resolve() for path in paths]:
         raise ValueError(f'{out} is a file of readings; give another --out')
-    total = _check_headers(paths)
+    shards = _check_headers(paths)
     places = _index(paths)
     if not places:
         raise ValueError(f'{", ".join(map(str, paths))}: no image has been read')
-    if total is not None:
-        report.missing = total - len(places)
+    report.missing = _find_missing(paths, shards)
     duplicates = _duplicates(places, settings.max_duplicate_distance)
     with written_whole(out) as file:
         # The report stands at the end: it is known when all has been written.
         file.write(b'{"data_list": [')
         separator = b'\n'
         for record in _ordered(paths, places):
-            sample = _annotate(record, record['index'] in duplicates, word_filter, report)
+            sample = _annotate(record, record['img_path'] in duplicates, word_filter, report)
             if sample is not None and (keep_empty or not _is_empty(sample)):
                 file.write(separator + json.dumps(sample).encode('ascii'))
                 separator = b',\n'
@@ -163,8 +172,8 @@ def _is_empty(sample: dict) -> bool:
     return all(instance['ignore'] for instance in sample['instances'])
 
 
-def _check_headers(paths: Sequence[Path]) -> int | None:
-    """Number of images of the run that the files are of; None: they do not say."""
+def _check_headers(paths: Sequence[Path]) -> list[Shard]:
+    """The shards that the files are, all of one run."""
     for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f'there is no file of readings {path}')
@@ -178,30 +187,44 @@ def _check_headers(paths: Sequence[Path]) -> int | None:
                 raise ValueError(
                     f'{paths[0]} and {path} are of different runs: {key} is {first!r} and {other!r}'
                 )
-    images = headers[0].get('images', '')
-    return int(images.split()[0]) if images else None
+    shards = [Shard.parse(header.get('shard', '0/1')) for header in headers]
+    for path, shard in zip(paths, shards):
+        if shard.count != shards[0].count:
+            raise ValueError(
+                f'{paths[0]} is one of {shards[0].count} shards and {path} one of {shard.count}; '
+                'give all of one run'
+            )
+    return shards
 
 
-def _index(paths: Sequence[Path]) -> dict[int, tuple[int, int, str | None]]:
-    """By number of the image: file, place in it, and hash. The last record of an image counts."""
+def _find_missing(paths: Sequence[Path], shards: Sequence[Shard]) -> list[str]:
+    there = {shard.number for shard in shards}
+    count = shards[0].count
+    missing = [f'shard {number} of {count}' for number in range(count) if number not in there]
+    return missing + [f'{path.name} is not finished' for path in paths if not is_finished(path)]
+
+
+def _index(paths: Sequence[Path]) -> dict[str, _Place]:
+    """Where the records are, in the order of the images. The last record of an image counts."""
     places = {}
     for number, path in enumerate(paths):
         for start, record in iterate_records(path):
-            places[record['index']] = (number, start, record.get('hash'))
-    return dict(sorted(places.items()))
+            place = _Place(record['index'], number, start, record.get('hash'))
+            places[record['img_path']] = place
+    return dict(sorted(places.items(), key=lambda item: (item[1].index, item[0])))
 
 
-def _duplicates(places: dict, max_distance: int | None) -> set[int]:
+def _duplicates(places: dict[str, _Place], max_distance: int | None) -> set[str]:
     if max_distance is None:
         return set()
-    hashed = [(index, int(place[2], 16)) for index, place in places.items() if place[2]]
+    hashed = [(name, int(place.hash, 16)) for name, place in places.items() if place.hash]
     found = find_near_duplicates([value for _, value in hashed], max_distance)
-    return {index for (index, _), first in zip(hashed, found) if first is not None}
+    return {name for (name, _), first in zip(hashed, found) if first is not None}
 
 
-def _ordered(paths: Sequence[Path], places: dict) -> Iterator[dict]:
+def _ordered(paths: Sequence[Path], places: dict[str, _Place]) -> Iterator[dict]:
     with ExitStack() as stack:
         files = [stack.enter_context(open(path, 'rb')) for path in paths]
-        for number, start, _ in places.values():
-            files[number].seek(start)
-            yield json.loads(files[number].readline())
+        for place in places.values():
+            files[place.file].seek(place.start)
+            yield json.loads(files[place.file].readline())

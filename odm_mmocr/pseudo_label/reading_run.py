@@ -1,10 +1,10 @@
 """A run over many images: what is done is kept, what is left is read, progress is told."""
 
-import hashlib
 import logging
 import os
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,10 @@ Runner = Callable[[Labeller, Iterable[Sequence[Task]]], Iterator[list[dict]]]
 
 @dataclass(frozen=True)
 class Shard:
-    """Every n-th image, so that several machines share the work.
+    """A share of the images, chosen by their names, so that several machines share the work.
+
+    An image belongs to the same shard whatever other images there are: files that come or go while
+    the machines work neither double nor lose others.
 
     Attributes:
         number: Of this shard, from 0.
@@ -56,6 +59,12 @@ class Shard:
             raise ValueError(f'shard {text!r}: expected i/n, such as 0/4') from None
         return cls(number, count)
 
+    def has(self, name: str) -> bool:
+        """Whether an image belongs to it."""
+        if self.count == 1:
+            return True
+        return zlib.crc32(name.encode('utf-8', 'surrogatepass')) % self.count == self.number
+
     def path(self, path: Path) -> Path:
         """The file of this shard: ``readings.jsonl`` becomes ``readings.0-of-4.jsonl``."""
         if self.count == 1:
@@ -81,8 +90,7 @@ def read_images(
         source: The images.
         labeller: Reads them.
         readings: File that the records are appended to, see :class:`ReadingsFile`.
-        settings: What the records depend on: a file of others is refused. The list of the images
-            is added to it.
+        settings: What the records depend on: a file of others is refused.
         shard: Which of the images are read.
         runner: Has the work done: :func:`read_in_processes` with its settings, or
             :func:`~.ray_runner.read_with_ray`.
@@ -101,25 +109,18 @@ def read_images(
     """
     if batch_size < 1:
         raise ValueError(f'batch_size must be at least 1, not {batch_size}')
-    settings = dict(settings, images=fingerprint(source), shard=f'{shard.number}/{shard.count}')
+    settings = dict(settings, shard=f'{shard.number}/{shard.count}')
     with ReadingsFile(readings, settings, retry_failed, restart) as file:
-        tasks = list(enumerate(source.names))[shard.number :: shard.count]
+        tasks = [(index, name) for index, name in enumerate(source.names) if shard.has(name)]
         todo = [task for task in tasks if task[1] not in file.done]
         progress = Progress(len(tasks), len(tasks) - len(todo), file.failed, stream or sys.stderr)
         batches = (todo[i : i + batch_size] for i in range(0, len(todo), batch_size))
         for records in runner(labeller, batches) if todo else ():
             file.append(records)
             progress.add(records)
+        file.finish()
         progress.finish()
     return progress
-
-
-def fingerprint(source: ImageSource) -> str:
-    """Number of the images and a hash of their names and of the place they are relative to."""
-    digest = hashlib.sha256(source.root.encode('utf-8', 'surrogateescape'))
-    for name in source.names:
-        digest.update(b'\0' + name.encode('utf-8', 'surrogateescape'))
-    return f'{len(source)} {digest.hexdigest()[:16]}'
 
 
 class Progress:

@@ -13,6 +13,7 @@ from .words import ReadWord
 
 FORMAT = 'odm_mmocr readings'
 VERSION = 1
+_FINISHED = dict(finished=True)  # the last line of a run that has read all its images
 _SYNC_SECONDS = 10  # of work that a failing machine may lose; a killed process loses none
 
 
@@ -56,6 +57,7 @@ class ReadingsFile:
                 self._file.truncate(0)
             self.done: set[str] = set()
             self.failed = 0
+            self._finished = False
             self._recover(settings)
         except BaseException:
             self._file.close()
@@ -64,12 +66,20 @@ class ReadingsFile:
 
     def append(self, records: Iterable[dict]) -> None:
         """Write records; a process that is killed after that does not lose them."""
+        self._finished = False
         lines = b''.join(_encode(record) for record in records)
         self._file.write(lines)
         self._file.flush()
         if time.monotonic() - self._synced > _SYNC_SECONDS:
             os.fsync(self._file.fileno())
             self._synced = time.monotonic()
+
+    def finish(self) -> None:
+        """Note that all images are read; records that follow undo that."""
+        if not self._finished:
+            self._file.write(_encode(_FINISHED))
+            self._file.flush()
+            self._finished = True
 
     def close(self) -> None:
         """Write what is left to the disk and let others have the file."""
@@ -106,6 +116,10 @@ class ReadingsFile:
                 _check_header(self.path, line, settings)
             else:
                 record = _decode(self.path, number, line)
+                self._finished = record == _FINISHED
+                if self._finished:
+                    whole += len(line)
+                    continue
                 if not isinstance(record.get('img_path'), str):
                     raise ValueError(f'{self.path}:{number + 1} is no record of an image')
                 failures.discard(record['img_path'])
@@ -136,7 +150,7 @@ def read_header(path: str | os.PathLike) -> dict:
 
 
 def iterate_records(path: str | os.PathLike) -> Iterator[tuple[int, dict]]:
-    """Read the records of a file, without its first line and a cut-off last one.
+    """Read the records of a file, without the lines about the file itself and a cut-off last one.
 
     Yields:
         Where in the file the record begins, in bytes, and the record.
@@ -151,9 +165,19 @@ def iterate_records(path: str | os.PathLike) -> Iterator[tuple[int, dict]]:
                 return
             if line.strip():
                 record = _decode(Path(path), number, line)
-                if record.get('format') != FORMAT:
+                if record.get('format') != FORMAT and record != _FINISHED:
                     yield start, record
             start += len(line)
+
+
+def is_finished(path: str | os.PathLike) -> bool:
+    """Whether the run of a file of readings has read all its images."""
+    last = b''
+    with open(path, 'rb') as file:
+        file.seek(max(0, os.path.getsize(path) - 2 * len(_encode(_FINISHED))))
+        for line in file:
+            last = line
+    return last == _encode(_FINISHED)
 
 
 class RecordedReadings:

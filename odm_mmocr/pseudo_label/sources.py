@@ -142,13 +142,18 @@ def _tell(error: OSError) -> None:
 def _list_backend(address: str, backend_args: dict | None) -> ImageSource:
     try:
         backend = get_file_backend(address, backend_args=backend_args)
+    except (KeyError, TypeError, ValueError, ImportError, AssertionError) as error:
+        raise ValueError(f'{address}: {type(error).__name__}: {error}') from error
+    try:
+        if not hasattr(backend, 'list_dir_or_file'):
+            raise NotImplementedError
         listed = backend.list_dir_or_file(address, list_dir=False, suffix=None, recursive=True)
         names = sorted(n for n in listed if PurePath(n).suffix.lower() in SUFFIXES)
-    except (NotImplementedError, AttributeError) as error:
+    except NotImplementedError as error:
         raise ValueError(
             f'{address}: this backend cannot list its files; give a text file of them'
         ) from error
-    except (KeyError, ValueError, ImportError, AssertionError) as error:
+    except (KeyError, ValueError) as error:
         raise ValueError(f'{address}: {type(error).__name__}: {error}') from error
     if not names:
         raise FileNotFoundError(f'{address} holds no images ({", ".join(SUFFIXES)})')

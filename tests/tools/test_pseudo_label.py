@@ -88,7 +88,7 @@ def test_images_become_an_annotation_that_can_be_filtered_again(
     assert load(out)[1]['rejected'] == dict(score=6)
 
 
-def test_shards_give_together_what_one_run_gives(recorded, tool, tmp_path):
+def test_shards_give_together_what_one_run_gives(recorded, tool, tmp_path, capsys):
     assert recorded() == 0
     one = (tmp_path / 'out.json').read_bytes()
     shards = tmp_path / 'shards'
@@ -97,6 +97,18 @@ def test_shards_give_together_what_one_run_gives(recorded, tool, tmp_path):
         assert not (shards / 'a.json').exists()
     readings = sorted(map(str, shards.glob('a.readings.*-of-3.jsonl')))
     assert len(readings) == 3
+    assert tool.main(['--merge', *readings, '--out', str(shards / 'a.json')]) == 0
+    assert (shards / 'a.json').read_bytes() == one
+
+    capsys.readouterr()
+    assert tool.main(['--merge', *readings[:2], '--out', str(shards / 'a.json')]) == 0
+    assert 'missing: shard 2 of 3' in capsys.readouterr().out
+    # Of a run that is not at its end.
+    whole = (shards / 'a.readings.0-of-3.jsonl').read_bytes().splitlines(keepends=True)
+    (shards / 'a.readings.0-of-3.jsonl').write_bytes(b''.join(whole[:-2]))
+    assert tool.main(['--merge', *readings, '--out', str(shards / 'a.json')]) == 0
+    assert 'missing: a.readings.0-of-3.jsonl is not finished' in capsys.readouterr().out
+    assert recorded('--out', shards / 'a.json', '--shard', '0/3') == 0
     assert tool.main(['--merge', *readings, '--out', str(shards / 'a.json')]) == 0
     assert (shards / 'a.json').read_bytes() == one
 
