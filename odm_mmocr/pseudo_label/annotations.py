@@ -16,6 +16,9 @@ from .perceptual_hash import find_near_duplicates
 from .reading_run import Shard
 from .readings import is_finished, iterate_records, read_header
 
+# Settings in which the files of a run may differ: machines may reach the images by other paths.
+_OF_ONE_FILE = ('shard', 'images')
+
 
 class _Place(NamedTuple):
     """Of a record: number of its image, file, place in it in bytes, hash of the image."""
@@ -183,7 +186,7 @@ def _check_headers(paths: Sequence[Path]) -> list[Shard]:
             raise ValueError(f'{path} is no file of readings that pseudo_label.py has written')
         for key in headers[0].keys() | header.keys():
             first, other = headers[0].get(key), header.get(key)
-            if key != 'shard' and first != other:
+            if key not in _OF_ONE_FILE and first != other:
                 raise ValueError(
                     f'{paths[0]} and {path} are of different runs: {key} is {first!r} and {other!r}'
                 )

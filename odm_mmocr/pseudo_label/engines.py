@@ -133,7 +133,7 @@ class RapidOCREngine:
         readings = self._recognize(crops)
         for box, certainty, reading in zip(boxes, certainties, readings, strict=True):
             text, centers, scores = reading
-            score = float(scores.mean()) if text.strip() else 0.0
+            score = min(float(scores.mean()), 1.0) if text.strip() else 0.0
             if score >= self.min_score:
                 box, centers = _narrow(box, centers, *self.margins)
                 lines.append(ReadWord(text, box, score, certainty, centers, scores))

@@ -93,13 +93,15 @@ class Labeller:
                 record['error'] = describe(error)
         for place, read in self._read([(p, records[p]['img_path']) for p in images], images):
             record = records[place]
+            shape, turned = images[place].shape[:2], turns[place]
+            if self._recorded:
+                shape, turned = _shape(images[place], turned), 0
             if isinstance(read, Exception):
                 # The rest of the record says nothing without words.
                 for key in ('height', 'width', 'hash'):
                     del record[key]
                 record['error'] = f'the OCR engine has failed: {describe(read)}'
                 continue
-            shape = images[place].shape[:2]
             words, invalid = [], []
             for number, word in enumerate(read):
                 try:
@@ -114,7 +116,7 @@ class Labeller:
                         words.append(piece)
                     except ValueError as error:  # of a line that is half outside, or too dense
                         invalid.append(f'word {number}: {error}')
-            record['words'] = [self._record(word, shape, turns[place]) for word in words]
+            record['words'] = [self._record(word, shape, turned) for word in words]
             if self._label_reader is not None:
                 for entry, text in zip(record['words'], self._label_reader(words, shape)):
                     entry['read_back'] = text
@@ -122,9 +124,13 @@ class Labeller:
                 record['invalid'] = invalid
         return records
 
+    @property
+    def _recorded(self) -> bool:
+        return hasattr(self._engine, 'look_up')
+
     def _read(self, tasks: list[tuple[int, str]], images: dict[int, np.ndarray]) -> list:
         """What the engine reads in each image, or the error it raises there."""
-        if hasattr(self._engine, 'look_up'):
+        if self._recorded:
             return [(place, _attempt(self._engine.look_up, name)) for place, name in tasks]
         if len(tasks) > 1 and hasattr(self._engine, 'read_batch'):
             batch = _attempt(self._engine.read_batch, [images[place] for place, _ in tasks])

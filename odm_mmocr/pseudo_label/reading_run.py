@@ -90,7 +90,8 @@ def read_images(
         source: The images.
         labeller: Reads them.
         readings: File that the records are appended to, see :class:`ReadingsFile`.
-        settings: What the records depend on: a file of others is refused.
+        settings: What the records depend on: a file of others, or of names that belong to another
+            place, is refused.
         shard: Which of the images are read.
         runner: Has the work done: :func:`read_in_processes` with its settings, or
             :func:`~.ray_runner.read_with_ray`.
@@ -109,7 +110,7 @@ def read_images(
     """
     if batch_size < 1:
         raise ValueError(f'batch_size must be at least 1, not {batch_size}')
-    settings = dict(settings, shard=f'{shard.number}/{shard.count}')
+    settings = dict(settings, images=source.place, shard=f'{shard.number}/{shard.count}')
     with ReadingsFile(readings, settings, retry_failed, restart) as file:
         tasks = [(index, name) for index, name in enumerate(source.names) if shard.has(name)]
         todo = [task for task in tasks if task[1] not in file.done]

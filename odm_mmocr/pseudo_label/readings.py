@@ -185,7 +185,8 @@ class RecordedReadings:
 
     A line has ``img_path`` and ``words`` (or ``instances``, or ``lines``), a list of objects with
     ``text``, ``polygon`` (flat or a list of points, pixels) or ``bbox`` (x1, y1, x2, y2), and, if
-    known, ``score`` and ``detection_score`` from 0 to 1 (1 where there is no score).
+    known, ``score`` and ``detection_score`` from 0 to 1 (1 where there is no score). Polygons are
+    those of an annotation: in pixels of the file without regard to its EXIF orientation.
 
     Args:
         path: The file.

@@ -40,6 +40,12 @@ class ImageSource:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def place(self) -> str:
+        """Where its names belong to: the same however a path is written."""
+        place = self.root or (self.backend_args or {}).get('db_path', '')
+        return os.path.realpath(place) if os.path.exists(place) else place
+
     def read(self, name: str) -> bytes:
         """The file of an image.
 
@@ -90,7 +96,7 @@ def open_source(
         return _list_backend(images, backend_args)
     path = Path(images).expanduser()
     if not path.exists():
-        raise FileNotFoundError(f'there is no {path}')
+        raise FileNotFoundError(f'there is no file or folder {path}')
     if path.suffix in ('.mdb', '.lmdb') or (path / 'data.mdb').is_file():
         return _list_lmdb(path)
     if path.is_dir():
