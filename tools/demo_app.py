@@ -3,8 +3,8 @@
 python tools/demo_app.py --weights work_dirs/odm_pretrain/iter_5000.pth
 python tools/demo_app.py --weights iter_1700.pth --device cpu --examples my_images
 
-Needs the extra demo; with the extra pseudo the page can also read the words of an image. The page is
-served to this machine alone.
+Needs the extra demo; with the extra pseudo the page can also read the words of an image. The page
+is served to this machine alone.
 """
 
 import argparse

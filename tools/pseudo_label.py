@@ -108,7 +108,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar='SECONDS',
         help='most that an image may take (default %(default)s)',
     )
-    run.add_argument('--shard', default='0/1', metavar='I/N', help='read this share of the images only')
+    run.add_argument('--shard', default='0/1', metavar='I/N', help='read this share only')
     run.add_argument('--restart', action='store_true', help='forget what has been read before')
     run.add_argument(
         '--retry-failed', action='store_true', help='try images again that could not be read'

@@ -9,7 +9,7 @@ from shapely.geometry import Polygon
 
 from odm_mmocr.datasets.annotation_files import AnnotatedWord
 
-from .reading import same_word
+from .reading import letters_and_digits, same_word
 
 MIN_IOU = 0.5
 # Of a word's area, on unreadable text, from which on nobody can say whether the word is right.
@@ -98,7 +98,7 @@ class ImageMatch:
                 union = shape.area + other.area - common
                 if union and common / union >= MIN_IOU:
                     on_readable = True
-                    right = same_word(found[i].text, text)
+                    right = _reads_the_same(found[i].text, text)
                     self._pairs.append((common / union, i, j, right))
             self.unknown[i] = (
                 not on_readable and shape.area > 0 and covered > UNKNOWN_SHARE * shape.area
@@ -122,6 +122,13 @@ class ImageMatch:
                 matched.add(j)
                 right += is_right
         return WordQuality(int((chosen & ~self.unknown).sum()), right, len(taken), self.annotated)
+
+
+def _reads_the_same(found: str, text: str) -> bool:
+    """By letters and digits, case aside; of texts without any by all characters."""
+    if not letters_and_digits(text):
+        return found == text
+    return same_word(found, text)
 
 
 def _shape(polygon: np.ndarray) -> Polygon:

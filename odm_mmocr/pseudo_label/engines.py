@@ -17,6 +17,7 @@ LONGER_SIDE = 2000
 # By how much PP-OCR's boxes stand out around their text, at its ends and above and below, as shares
 # of their height: what fits the words of ICDAR 2015 best (their mean IoU .63 without, .75 with).
 MARGINS = (0.05, 0.14)
+STRIDE = 32  # pixels, of the detector
 # From this ratio of height to width on PP-OCR takes a box for a line from top to bottom.
 UPRIGHT = 1.5
 MIN_SIDE = 2  # pixels, of a box that can be cut out
@@ -220,7 +221,8 @@ def _resize(image: np.ndarray, shorter_side: int, longer_side: int) -> np.ndarra
     height, width = image.shape[:2]
     most = longer_side / max(height, width)
     factor = min(most, max(1.0, shorter_side / min(height, width)))
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    # To multiples of its stride, or it would resize them once more.
+    size = tuple(max(1, round(side * factor / STRIDE)) * STRIDE for side in (width, height))
     if size == (width, height):
         return image
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)

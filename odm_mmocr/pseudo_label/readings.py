@@ -200,12 +200,14 @@ class RecordedReadings:
         self.path = Path(path)
         if not self.path.is_file():
             raise FileNotFoundError(f'there is no file of readings {self.path}')
+        # In a file of ours an image that was tried again stands twice, and the last time counts.
+        is_ours = bool(read_header(self.path))
         self._places: dict[str, int] = {}
         for start, record in iterate_records(self.path):
             name = record.get('img_path')
             if not isinstance(name, str):
                 raise ValueError(f'{self.path}: a line lacks "img_path": {str(record)[:80]}')
-            if name in self._places:
+            if name in self._places and not is_ours:
                 raise ValueError(f'{self.path} has {name!r} twice')
             self._places[name] = start
 

@@ -118,3 +118,8 @@ def test_the_f_score_is_the_harmonic_mean():
     precision, recall = 0.6, 0.3
     assert quality.f_score == pytest.approx(2 * precision * recall / (precision + recall))
     assert WordQuality(5, 0, 0, 5).f_score == 0
+
+
+def test_texts_without_letters_are_compared_whole():
+    assert judge([FoundWord('%', box(0))], [truth('&', box(0))]).right == 0
+    assert judge([FoundWord('&', box(0))], [truth('&', box(0))]).right == 1

@@ -47,7 +47,7 @@ def engine():
 SHAPE = (160, 480)
 BOXES = {
     'Garden': np.array([(20, 40), (210, 40), (210, 100), (20, 100)], np.float32),
-    'Museum': np.array([(260, 50), (450, 50), (450, 110), (260, 110)], np.float32),
+    'Market': np.array([(260, 50), (450, 50), (450, 110), (260, 110)], np.float32),
 }
 
 
@@ -101,7 +101,7 @@ def test_an_image_without_text_has_no_words(engine):
 def test_thin_images_are_read(engine, upright):
     """RapidOCR itself cannot resize this one."""
     box = np.array([(100, 4), (144, 4), (144, 17), (100, 17)], np.float32)
-    image = 255 - render_label([box], ['Garden'], (20, 2400))
+    image = 255 - render_label([box], ['Garden'], (20, 1900))
     if upright:
         image = np.rot90(image, -1)
         box = np.stack((20 - box[:, 1], box[:, 0]), 1)

@@ -378,3 +378,12 @@ def test_a_line_without_words_is_told(tmp_path):
     path = write_lines(tmp_path / 'others.jsonl', dict(img_path='a', words='none'))
     with pytest.raises(ValueError, match='list "words"'):
         RecordedReadings(path).look_up('a')
+
+
+def test_of_an_image_that_was_tried_again_the_last_record_counts(tmp_path):
+    path = tmp_path / 'readings.jsonl'
+    write(path, [record('a.jpg', error='gone')])
+    with ReadingsFile(path, SETTINGS, retry_failed=True) as file:
+        assert file.done == set()
+        file.append([record('a.jpg', words=[])])
+    assert RecordedReadings(path).look_up('a.jpg') == []
