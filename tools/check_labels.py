@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 from mmengine.utils import track_iter_progress
 
-from odm_mmocr.datasets.annotation_files import read_annotations
+from odm_mmocr.datasets.annotation_files import first_problems, read_annotations
 from odm_mmocr.evaluation.read_back import VERDICTS, ReadBack, WordCheck, check_labels, write_words
 from odm_mmocr.evaluation.reading import WordReader
 from odm_mmocr.rendering import FontChain, load_fonts
@@ -81,10 +81,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def print_problems(problems: Sequence[str]) -> None:
-    for problem in problems[:SHOWN_PROBLEMS]:
-        print(problem, file=sys.stderr)
-    if len(problems) > SHOWN_PROBLEMS:
-        print(f'… and {len(problems) - SHOWN_PROBLEMS} more', file=sys.stderr)
+    for line in first_problems(problems, SHOWN_PROBLEMS):
+        print(line, file=sys.stderr)
 
 
 def print_words(title: str, checks: Sequence[WordCheck], doubts: bool = False) -> None:

@@ -14,9 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from odm_mmocr.checkpoints.saving import written_whole
-from odm_mmocr.datasets.annotation_files import read_annotations
+from odm_mmocr.datasets.annotation_files import first_problems, read_annotations
 from odm_mmocr.evaluation.filter_sweep import FilterSweep, format_table
 from odm_mmocr.pseudo_label import FilterSettings
+
+SHOWN_PROBLEMS = 5
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -38,8 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     try:
         annotated, problems = read_annotations(args.annotations, args.images)
-        for problem in problems[:5]:
-            print(problem, file=sys.stderr)
+        for line in first_problems(problems, SHOWN_PROBLEMS):
+            print(line, file=sys.stderr)
         sweep = FilterSweep([args.readings], annotated)
         print(f'{sweep.images:,} images', file=sys.stderr)
         rows = list(sweep.rows(FilterSettings()))

@@ -8,6 +8,7 @@ writes textspotting_train.json and textspotting_test.json beside the images that
 import argparse
 import sys
 
+from odm_mmocr.datasets.annotation_files import first_problems
 from odm_mmocr.datasets.preparers import PreparationError, Report, prepare_icdar2015
 from odm_mmocr.datasets.preparers.icdar2015 import find_icdar2015
 
@@ -55,10 +56,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def print_report(report: Report) -> None:
     for split, counts in report.counts.items():
         print('{}: {images} images, {words} words, {readable} readable'.format(split, **counts))
-    for problem in report.problems[:SHOWN_PROBLEMS]:
-        print(problem, file=sys.stderr)
-    if len(report.problems) > SHOWN_PROBLEMS:
-        print(f'… and {len(report.problems) - SHOWN_PROBLEMS} more', file=sys.stderr)
+    for line in first_problems(report.problems, SHOWN_PROBLEMS):
+        print(line, file=sys.stderr)
     for path in report.written:
         print(f'wrote {path}')
     if report.problems and not report.written:

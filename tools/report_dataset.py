@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 from mmengine.utils import track_iter_progress
 
-from odm_mmocr.datasets.annotation_files import AnnotatedImage, read_dataset
+from odm_mmocr.datasets.annotation_files import AnnotatedImage, first_problems, read_dataset
 from odm_mmocr.datasets.vocabulary import Vocabulary
 from odm_mmocr.evaluation.dataset_images import MAX_DISTANCE, check_images
 from odm_mmocr.evaluation.dataset_statistics import dataset_statistics
@@ -95,10 +95,8 @@ def make_report(args: argparse.Namespace) -> None:
     vocabulary = Vocabulary(args.vocabulary)
     images, problems, metainfo = read_dataset(args.annotations, args.images)
     folder = check_folder(args.out)
-    for problem in problems[:SHOWN_PROBLEMS]:
-        print(printable(problem), file=sys.stderr)
-    if len(problems) > SHOWN_PROBLEMS:
-        print(f'… and {len(problems) - SHOWN_PROBLEMS} more', file=sys.stderr)
+    for line in first_problems(problems, SHOWN_PROBLEMS):
+        print(printable(line), file=sys.stderr)
     print('counting words', file=sys.stderr)
     statistics = dataset_statistics(track(images), vocabulary)
     check = None

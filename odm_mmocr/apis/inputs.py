@@ -9,8 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.jp2', '.png', '.tif', '.tiff', '.webp')
-MIN_SIDE = 8  # pixels; no word can be read in less
+from odm_mmocr.pseudo_label.labeller import MIN_SIDE
+from odm_mmocr.pseudo_label.sources import SUFFIXES
+
 JPEG = b'\xff\xd8'
 
 ImageSource = str | os.PathLike | np.ndarray

@@ -4,6 +4,7 @@ import codecs
 import json
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -126,6 +127,12 @@ def read_dataset(
         shown = f', such as: {problems[0]}' if problems else ''
         raise ValueError(f'{path} gives no annotated image with {folder} as its images{shown}')
     return AnnotatedDataset(found, problems, metainfo)
+
+
+def first_problems(problems: Sequence[str], shown: int) -> list[str]:
+    """Lines that tell the first of many problems, and how many there are more."""
+    more = len(problems) - shown
+    return [*problems[:shown], *([f'… and {more} more'] if more > 0 else [])]
 
 
 def parse_polygon_line(line: str) -> tuple[np.ndarray, str, bool]:

@@ -1,7 +1,6 @@
 """What the annotations of a data set hold: counts, sizes, characters, words, scores."""
 
 import heapq
-import itertools
 import math
 from array import array
 from collections import Counter
@@ -16,7 +15,7 @@ from odm_mmocr.datasets.preparers.parsers import UNREADABLE
 from odm_mmocr.datasets.vocabulary import Vocabulary
 from odm_mmocr.rendering import UnusablePolygon, split_polygon
 
-from .text_heights import HEIGHTS, height_class, text_height
+from .text_heights import HEIGHTS, extents, height_class, text_height
 
 # Bounds of bins. The first and the last bin are open to their side. Steps of a factor of the square
 # root of 2, so that the bounds of small and large text are among them.
@@ -268,13 +267,11 @@ def word_shape(polygon: np.ndarray) -> tuple[float, float]:
         number where the polygon does not tell.
     """
     try:
-        # Of so few points lists are quicker than arrays.
-        sides = [side.tolist() for side in split_polygon(polygon)]
+        top, bottom = split_polygon(polygon)
     except UnusablePolygon:
         return math.nan, math.nan
-    height = sum(map(math.dist, *sides)) / len(sides[0])
-    length = sum(math.dist(*step) for side in sides for step in itertools.pairwise(side)) / 2
-    x, y = (sum(side[-1][axis] - side[0][axis] for side in sides) for axis in (0, 1))
+    length, height = extents(top, bottom)
+    x, y = (top[-1] - top[0] + bottom[-1] - bottom[0]).tolist()
     if not height or not length or not (x or y):
         return math.nan, math.nan
     return length / height, math.degrees(math.atan2(-y, x))

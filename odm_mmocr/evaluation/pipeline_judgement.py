@@ -227,7 +227,7 @@ class Judgement:
         if not isinstance(self.sight_before, shapely.Polygon) or self.sight_before.is_empty:
             return self.view
         corners = np.array(self.sight_before.exterior.coords)[:-1]
-        return _shape(warp_points(corners, carry)).intersection(self.view)
+        return polygon_shape(warp_points(corners, carry)).intersection(self.view)
 
     def _match(
         self,
@@ -253,14 +253,14 @@ class Judgement:
         """
         low, high = origin.min(0) - 2, origin.max(0) + 2
         best: tuple[Word | None, np.ndarray | None, float] = None, None, np.inf
-        here = _shape(points).intersection(sight)
+        here = polygon_shape(points).intersection(sight)
         for word in self.words:
             if len(word.polygon) < 3 or _are_apart(word.polygon, low, high):
                 continue
             expected = warp_points(word.polygon, carry)
-            there = _shape(expected).intersection(sight)
+            there = polygon_shape(expected).intersection(sight)
             if here.is_empty or there.is_empty:
-                distance = _shape(points).hausdorff_distance(_shape(expected))
+                distance = polygon_shape(points).hausdorff_distance(polygon_shape(expected))
             else:
                 distance = here.hausdorff_distance(there)
             # A pixel of advantage to the named one: instances may be annotated twice.
@@ -278,7 +278,7 @@ class Judgement:
         if max(_share_within(p, self.view) for p in (points, expected)) < MIN_VISIBLE:
             return
         self.step.words += 1
-        apart = _shape(points).hausdorff_distance(_shape(expected))
+        apart = polygon_shape(points).hausdorff_distance(polygon_shape(expected))
         detail = f'stands up to {apart:.0f} pixels from where its pixels went'
         draw = self._drawing(named, points, text, expected)
         self._add('moved', named, named.text, detail, draw)
@@ -470,8 +470,12 @@ def as_points(polygon: np.ndarray) -> np.ndarray:
     return points.reshape(-1, 2)
 
 
-def _shape(points: np.ndarray) -> shapely.Geometry:
-    """The area of a polygon, be it valid or not."""
+def polygon_shape(points: np.ndarray) -> shapely.Geometry:
+    """The area of a polygon, be it valid or not.
+
+    Args:
+        points: (n, 2); empty for fewer than 3.
+    """
     if len(points) < 3:
         return shapely.Polygon()
     shape = shapely.Polygon(points)
@@ -479,12 +483,12 @@ def _shape(points: np.ndarray) -> shapely.Geometry:
 
 
 def _area(points: np.ndarray) -> float:
-    return _shape(points).area
+    return polygon_shape(points).area
 
 
 def _share_within(points: np.ndarray, region: shapely.Geometry) -> float:
     """Share of a polygon's area that is in a region."""
-    shape = _shape(points)
+    shape = polygon_shape(points)
     return shape.intersection(region).area / shape.area if shape.area else 0.0
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from shapely.geometry import Polygon
 
 from odm_mmocr.datasets.annotation_files import AnnotatedWord
 
+from .pipeline_judgement import polygon_shape
 from .reading import letters_and_digits, same_word
 
 MIN_IOU = 0.5
@@ -84,9 +84,11 @@ class ImageMatch:
     """
 
     def __init__(self, found: Sequence[FoundWord], annotated: Sequence[AnnotatedWord]):
-        shapes = [_shape(word.polygon) for word in found]
-        readable = [(word.text, _shape(word.polygon)) for word in annotated if not word.ignored]
-        unreadable = [_shape(word.polygon) for word in annotated if word.ignored]
+        shapes = [polygon_shape(word.polygon) for word in found]
+        readable = [
+            (word.text, polygon_shape(word.polygon)) for word in annotated if not word.ignored
+        ]
+        unreadable = [polygon_shape(word.polygon) for word in annotated if word.ignored]
         self.annotated = len(readable)
         self.unknown = np.zeros(len(found), bool)
         self._pairs: list[tuple[float, int, int, bool]] = []
@@ -129,8 +131,3 @@ def _reads_the_same(found: str, text: str) -> bool:
     if not letters_and_digits(text):
         return found == text
     return same_word(found, text)
-
-
-def _shape(polygon: np.ndarray) -> Polygon:
-    shape = Polygon(np.asarray(polygon, np.float64).reshape(-1, 2))
-    return shape if shape.is_valid else shape.buffer(0)

@@ -1,5 +1,8 @@
 """Small, medium or large: words by the height of their text."""
 
+import itertools
+import math
+
 import cv2
 import numpy as np
 
@@ -7,6 +10,21 @@ from odm_mmocr.rendering import UnusablePolygon, split_polygon
 
 HEIGHTS = ('small', 'medium', 'large')
 HEIGHT_BOUNDS = (16, 32)
+
+
+def extents(top: np.ndarray, bottom: np.ndarray) -> tuple[float, float]:
+    """Length of a text, and its height across.
+
+    Args:
+        top, bottom: (k, 2), pixels, as :func:`~odm_mmocr.rendering.split_polygon` gives them.
+
+    Returns:
+        The mean length of the two sides, and the mean distance between them, in pixels.
+    """
+    # Of so few points lists are quicker than arrays.
+    sides = top.tolist(), bottom.tolist()
+    length = sum(math.dist(*step) for side in sides for step in itertools.pairwise(side)) / 2
+    return length, sum(map(math.dist, *sides)) / len(top)
 
 
 def text_height(polygon: np.ndarray) -> float:
@@ -29,9 +47,7 @@ def text_height(polygon: np.ndarray) -> float:
         points = points[: points.size // 2 * 2].reshape(-1, 2)
         points = points[np.isfinite(points).all(1)]
         return float(min(cv2.minAreaRect(points)[1])) if len(points) > 2 else 0.0
-    between = np.linalg.norm(top - bottom, axis=1).mean()
-    along = [np.linalg.norm(np.diff(side, axis=0), axis=1).sum() for side in (top, bottom)]
-    return float(min(between, np.mean(along)))
+    return min(extents(top, bottom))
 
 
 def height_class(height: float, bounds: tuple[float, float] = HEIGHT_BOUNDS) -> int:

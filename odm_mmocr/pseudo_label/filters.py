@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from odm_mmocr.datasets.vocabulary import Vocabulary, build_vocabulary
 from odm_mmocr.evaluation.reading import letters_and_digits, same_word
+from odm_mmocr.evaluation.text_heights import extents
 from odm_mmocr.rendering import split_polygon
 from odm_mmocr.synthesis.common_words import COMMON_WORDS
 from odm_mmocr.synthesis.words import load_words
@@ -129,7 +128,7 @@ class WordFilter:
         least = settings.min_detection_score
         if least is not None and detection is not None and detection < least:
             return 'detection_score'
-        length, height = extents(word['polygon'])
+        length, height = extents(*split_polygon(word['polygon']))
         if settings.min_height is not None and min(length, height) < settings.min_height:
             return 'height'
         aspect = length / max(height, 1e-6) / len(text)
@@ -153,14 +152,3 @@ class WordFilter:
         if self._pairs is not None and self._pairs(text) < settings.min_plausibility:
             return 'plausibility'
         return None
-
-
-def extents(polygon: Sequence[float]) -> tuple[float, float]:
-    """Length of a text and its height across, in pixels.
-
-    Args:
-        polygon: Flat, as :class:`~.ReadWord` has it.
-    """
-    top, bottom = split_polygon(np.asarray(polygon, np.float64))
-    length = np.mean([np.hypot(*np.diff(side, axis=0).T).sum() for side in (top, bottom)])
-    return float(length), float(np.hypot(*(top - bottom).T).mean())

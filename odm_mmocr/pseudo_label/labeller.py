@@ -82,63 +82,70 @@ class Labeller:
         """
         self.prepare()
         records = [dict(index=index, img_path=name) for index, name in tasks]
-        images, turns = {}, {}
+        images = {}
         for place, record in enumerate(records):
             try:
-                image = decode(self.source.read(record['img_path']))
-                images[place], turns[place] = image
-                record['height'], record['width'] = _shape(*image)
-                record['hash'] = f'{perceptual_hash(image[0]):016x}'
+                images[place] = decode(self.source.read(record['img_path']))
             except Exception as error:  # backends and decoders raise what they like
                 record['error'] = describe(error)
-        for place, read in self._read([(p, records[p]['img_path']) for p in images], images):
-            record = records[place]
-            shape, turned = images[place].shape[:2], turns[place]
-            if self._recorded:
-                shape, turned = _shape(images[place], turned), 0
+        for place, read in self._read(tasks, {p: image for p, (image, _) in images.items()}):
             if isinstance(read, Exception):
-                # The rest of the record says nothing without words.
-                for key in ('height', 'width', 'hash'):
-                    del record[key]
-                record['error'] = f'the OCR engine has failed: {describe(read)}'
-                continue
-            words, invalid = [], []
-            for number, word in enumerate(read):
-                try:
-                    check_word(word, shape)
-                    pieces = (split_line(word) if self.split else None) or [word]
-                except ValueError as error:
-                    invalid.append(f'word {number}: {error}')
-                    continue
-                for piece in pieces:
-                    try:
-                        check_word(piece, shape)
-                        words.append(piece)
-                    except ValueError as error:  # of a line that is half outside, or too dense
-                        invalid.append(f'word {number}: {error}')
-            record['words'] = [self._record(word, shape, turned) for word in words]
-            if self._label_reader is not None:
-                for entry, text in zip(record['words'], self._label_reader(words, shape)):
-                    entry['read_back'] = text
-            if invalid:
-                record['invalid'] = invalid
+                records[place]['error'] = f'the OCR engine has failed: {describe(read)}'
+            else:
+                records[place] |= self._describe(*images[place], read)
         return records
+
+    def _describe(self, image: np.ndarray, turns: int, read: Sequence) -> dict:
+        """What a record says of an image that was read."""
+        own_shape = _shape(image, turns)
+        # What others have recorded is of the image as the file has it.
+        shape, turns = (own_shape, 0) if self._recorded else (image.shape[:2], turns)
+        words, invalid = self._check(read, shape)
+        entries = [self._record(word, shape, turns) for word in words]
+        if self._label_reader is not None:
+            for entry, text in zip(entries, self._label_reader(words, shape)):
+                entry['read_back'] = text
+        height, width = own_shape
+        record = dict(
+            height=height, width=width, hash=f'{perceptual_hash(image):016x}', words=entries
+        )
+        if invalid:
+            record['invalid'] = invalid
+        return record
+
+    def _check(self, read: Sequence, shape: tuple[int, int]) -> tuple[list[ReadWord], list[str]]:
+        """The words of an image, and what is wrong with those that are left out."""
+        words, invalid = [], []
+        for number, word in enumerate(read):
+            try:
+                check_word(word, shape)
+                pieces = (split_line(word) if self.split else None) or [word]
+            except ValueError as error:
+                invalid.append(f'word {number}: {error}')
+                continue
+            for piece in pieces:
+                try:
+                    check_word(piece, shape)
+                    words.append(piece)
+                except ValueError as error:  # of a line that is half outside, or too dense
+                    invalid.append(f'word {number}: {error}')
+        return words, invalid
 
     @property
     def _recorded(self) -> bool:
         return hasattr(self._engine, 'look_up')
 
-    def _read(self, tasks: list[tuple[int, str]], images: dict[int, np.ndarray]) -> list:
-        """What the engine reads in each image, or the error it raises there."""
+    def _read(self, tasks: Sequence[Task], images: dict[int, np.ndarray]) -> list[tuple]:
+        """Place of each image, and what the engine reads in it, or the error it raises there."""
         if self._recorded:
-            return [(place, _attempt(self._engine.look_up, name)) for place, name in tasks]
-        if len(tasks) > 1 and hasattr(self._engine, 'read_batch'):
-            batch = _attempt(self._engine.read_batch, [images[place] for place, _ in tasks])
+            return [(place, _attempt(self._engine.look_up, tasks[place][1])) for place in images]
+        if len(images) > 1 and hasattr(self._engine, 'read_batch'):
+            batch = _attempt(self._engine.read_batch, list(images.values()))
             lists = not isinstance(batch, Exception) and all(map(_is_list, batch))
-            if lists and len(batch) == len(tasks):
-                return [(place, read) for (place, _), read in zip(tasks, batch)]
+            if lists and len(batch) == len(images):
+                return list(zip(images, batch))
         # One by one, also to find the image that a batch failed at.
-        return [(place, _attempt(self._engine, images[place])) for place, _ in tasks]
+        return [(place, _attempt(self._engine, image)) for place, image in images.items()]
 
     @staticmethod
     def _record(word: ReadWord, shape: tuple[int, int], turns: int) -> dict:

@@ -7,10 +7,8 @@ import numpy as np
 from mmengine.registry import DefaultScope
 from mmocr.apis import TextDetInferencer, TextRecInferencer
 
-from .engines import cut_out, order_by_reading
+from .engines import MIN_SIDE, cut_out, order_by_reading
 from .words import ReadWord
-
-MIN_SIDE = 2  # pixels, of a box that can be cut out
 
 
 class MMOCREngine:

@@ -134,12 +134,8 @@ class ReadingsFile:
         self._file.truncate(whole)
         self._file.seek(whole)
         if not whole:
-            self.append_header(settings)
-
-    def append_header(self, settings: dict) -> None:
-        """Write the first line."""
-        self._file.write(_encode(dict(format=FORMAT, version=VERSION, settings=settings)))
-        self._file.flush()
+            self._file.write(_encode(dict(format=FORMAT, version=VERSION, settings=settings)))
+            self._file.flush()
 
 
 def read_header(path: str | os.PathLike) -> dict:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from odm_mmocr.evaluation.text_heights import height_class, text_height
+from odm_mmocr.evaluation.text_heights import extents, height_class, text_height
+from odm_mmocr.rendering import split_polygon
 
 
 @pytest.mark.parametrize('turn', [0, 30, 90, 200])
@@ -29,3 +30,13 @@ def test_polygons_without_two_sides_have_a_height_too():
 
 def test_a_height_at_a_bound_belongs_above():
     assert [height_class(h, (16, 32)) for h in (15.9, 16, 31.9, 32)] == [0, 1, 1, 2]
+
+
+def test_length_and_height_of_turned_and_curved_words():
+    upright = [30, 10, 30, 110, 10, 110, 10, 10]  # read downwards
+    assert extents(*split_polygon(upright)) == pytest.approx((100, 20))
+    bent = [0, 0, 30, 0, 60, 40, 44, 52, 20, 20, 0, 20]
+    top, bottom = 30 + 50, 40 + 20
+    length, height = extents(*split_polygon(bent))
+    assert length == pytest.approx((top + bottom) / 2)
+    assert height == pytest.approx((20 + 500**0.5 + 20) / 3)

@@ -5,7 +5,6 @@ import itertools
 import pytest
 
 from odm_mmocr.pseudo_label import FilterSettings, WordFilter
-from odm_mmocr.pseudo_label.filters import extents
 
 SHAPE = (200, 400)
 OFF = dict(
@@ -136,16 +135,6 @@ def test_words_of_another_language(tmp_path):
     assert only(min_plausibility=-1.0, words=str(words))(word('sharpener'), SHAPE) == 'plausibility'
     with pytest.raises(FileNotFoundError, match='nothing.txt'):
         only(min_plausibility=-1.0, words=str(tmp_path / 'nothing.txt'))
-
-
-def test_length_and_height_of_turned_and_curved_words():
-    upright = [30, 10, 30, 110, 10, 110, 10, 10]  # read downwards
-    assert extents(upright) == pytest.approx((100, 20))
-    bent = [0, 0, 30, 0, 60, 40, 44, 52, 20, 20, 0, 20]
-    top, bottom = 30 + 50, 40 + 20
-    length, height = extents(bent)
-    assert length == pytest.approx((top + bottom) / 2)
-    assert height == pytest.approx((20 + 500**0.5 + 20) / 3)
 
 
 def test_flat_polygons_are_rejected_without_an_error():
