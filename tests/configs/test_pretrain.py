@@ -17,7 +17,8 @@ PRETRAIN = sorted(CONFIGS.glob('odm_pretrain*.py'))
 PACKAGES = dict(
     CRAFTFeatures=['easyocr_en_models'], PPOCRFeatures=['onnx2torch', 'rapidocr_onnxruntime']
 )
-RUNNABLE = [path for path in PRETRAIN if 'icdar' not in path.stem]
+PREPARED = ('icdar2015', 'totaltext', 'ctw1500', 'synthtext', 'lsvt')
+RUNNABLE = [path for path in PRETRAIN if not path.stem.endswith(PREPARED)]
 # The model of odm_pretrain_pseudo.py is that of odm_pretrain.py.
 TRAINABLE = [path for path in RUNNABLE if path.stem != 'odm_pretrain_pseudo']
 PSEUDO = [path for path in PRETRAIN if 'pseudo' in path.stem]
@@ -94,6 +95,25 @@ def test_a_batch_trains_a_step(path, pseudo_labelled):
     assert all(loss.isfinite() for loss in losses.values())
     first = next(model.image_encoder.backbone.parameters())
     assert first.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('name', PREPARED)
+def test_prepared_data_sets_are_read(name, pseudo_labelled):
+    cfg = load(CONFIGS / f'odm_pretrain_{name}.py')
+    for split in (TRAIN, VAL):
+        dataset = cfg
+        for key in split.split('.'):
+            dataset = dataset[key]
+        if dataset.type == 'SynthesizedSceneText':
+            continue
+        assert dataset.data_root == f'data/{name}'
+        use_images(cfg, split, pseudo_labelled)
+        if name == 'lsvt':  # its font is not everywhere
+            cfg.merge_from_dict({f'{split}.pipeline.6.fonts': None})
+        loader = cfg.train_dataloader if split == TRAIN else cfg.val_dataloader
+        sample = DATASETS.build(loader.dataset)[0]['data_samples']
+        assert sample.gt_destylized.label.max() > 200
+    assert cfg.model.text_controller.vocabulary == cfg.vocabulary
 
 
 @pytest.mark.parametrize('path', RUNNABLE, ids=lambda path: path.stem)

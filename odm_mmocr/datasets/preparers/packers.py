@@ -1,14 +1,15 @@
 """Parsed annotations to MMOCR's format."""
 
 import os
+import struct
 
 from mmocr.datasets.preparers.packers import TextSpottingPacker
 from mmocr.registry import DATA_PACKERS
-from mmocr.utils import poly2bbox
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 ORIENTATION = 0x0112  # EXIF tag
 TURNED_BY_A_QUARTER = (5, 6, 7, 8)
+OPTIONAL = ('char_polygons', 'score')
 
 
 @DATA_PACKERS.register_module()
@@ -20,7 +21,8 @@ class HeaderTextSpottingPacker(TextSpottingPacker):
 
         Args:
             sample (tuple[str, list[dict]]): Path of the image, and instances with `poly` (flat
-                list of x, y in pixels), `text` and `ignore`.
+                list of x, y in pixels), `text` and `ignore`, and perhaps `char_polygons` (list of
+                8 float for each character) and `score`.
             bbox_label (int): Label of all instances. Defaults to 0.
 
         Returns:
@@ -30,7 +32,13 @@ class HeaderTextSpottingPacker(TextSpottingPacker):
             OSError: If the file is not an image.
         """
         path, instances = sample
-        width, height = image_size(path)
+        return self.pack(path, image_size(path), instances, bbox_label)
+
+    def pack(
+        self, path: str, size: tuple[int, int], instances: list[dict], bbox_label: int = 0
+    ) -> dict:
+        """As :meth:`pack_instance`, of an image whose width and height are known."""
+        width, height = size
         return {
             'img_path': os.path.relpath(path, self.data_root),
             'height': height,
@@ -38,10 +46,11 @@ class HeaderTextSpottingPacker(TextSpottingPacker):
             'instances': [
                 {
                     'polygon': instance['poly'],
-                    'bbox': poly2bbox(instance['poly']).tolist(),
+                    'bbox': _bounds(instance['poly']),
                     'bbox_label': bbox_label,
                     'ignore': instance['ignore'],
                     'text': instance['text'],
+                    **{key: instance[key] for key in OPTIONAL if key in instance},
                 }
                 for instance in instances
             ],
@@ -49,7 +58,21 @@ class HeaderTextSpottingPacker(TextSpottingPacker):
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Width and height of an image as it is loaded, its EXIF orientation applied."""
-    with Image.open(path) as image:
-        turned = image.getexif().get(ORIENTATION) in TURNED_BY_A_QUARTER
-        return image.size[::-1] if turned else image.size
+    """Width and height of an image as it is loaded, its EXIF orientation applied.
+
+    Raises:
+        OSError: If the file is not there, is not an image, or claims to be one of a size that no
+            memory holds.
+    """
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(ORIENTATION) in TURNED_BY_A_QUARTER
+            return image.size[::-1] if turned else image.size
+    except (Image.DecompressionBombError, ValueError, SyntaxError, struct.error) as error:
+        raise UnidentifiedImageError(
+            f'cannot identify image file {str(path)!r}: {error}'
+        ) from error
+
+
+def _bounds(polygon: list[float]) -> list[float]:
+    return [min(polygon[::2]), min(polygon[1::2]), max(polygon[::2]), max(polygon[1::2])]

@@ -1,12 +1,13 @@
 from .destylize import RenderDestylizedLabel
 from .formatting import PackODMInputs
-from .loading import LoadTextScores
+from .loading import LoadCharPolygons, LoadTextScores
 from .prompt import DropText, IgnoreUnknownText, NoiseText, ensure_prompt
 from .warp_scene import WarpScene
 
 __all__ = [
     'DropText',
     'IgnoreUnknownText',
+    'LoadCharPolygons',
     'LoadTextScores',
     'NoiseText',
     'PackODMInputs',

@@ -43,3 +43,44 @@ class LoadTextScores(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+@TRANSFORMS.register_module()
+class LoadCharPolygons(BaseTransform):
+    """Load the boxes of single characters, as SynthText has them.
+
+    Place it beside `LoadOCRAnnotations`, before all geometry. `RenderDestylizedLabel` draws each
+    glyph into its box; words without boxes are drawn along their polygon.
+
+    Required Keys:
+
+    - instances
+
+      - char_polygons (optional), list of x1, y1, …, x4, y4 for each character
+
+    Added Keys:
+
+    - gt_char_polygons (list[np.float32]): (C, 4, 2) each, pixels, C of 0 where there are none.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Load the boxes of `results`.
+
+        Raises:
+            ValueError: If a box is not eight numbers.
+        """
+        polygons = []
+        for index, instance in enumerate(results['instances']):
+            try:
+                boxes = np.array(instance.get('char_polygons', ()), np.float32).reshape(-1, 4, 2)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f'{results.get("img_path")}, instance {index}: expected eight numbers for each '
+                    f'character as "char_polygons": {error}'
+                ) from error
+            polygons.append(boxes)
+        results['gt_char_polygons'] = polygons
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'

@@ -1,8 +1,5 @@
 """ICDAR 2015 from official files to a data set that MMOCR loads."""
 
-import json
-from pathlib import Path
-
 import pytest
 from PIL import Image
 
@@ -10,13 +7,8 @@ pytest.importorskip('mmocr')
 
 from mmocr.datasets import OCRDataset
 
-from odm_mmocr.datasets.preparers import (
-    PreparationError,
-    prepare_icdar2015,
-    write_splits,
-)
-from odm_mmocr.datasets.preparers.icdar2015 import find_icdar2015
-from odm_mmocr.datasets.preparers.packers import image_size
+from odm_mmocr.datasets.preparers import PreparationError, find_icdar2015, prepare_icdar2015
+from odm_mmocr.datasets.preparers.icdar2015 import PUBLISHED
 
 WORD = '1,2,9,2,9,7,1,7,'
 
@@ -38,8 +30,8 @@ def test_mmocr_loads_what_is_written(folders, tmp_path, load_pipeline):
     out = tmp_path / 'new' / 'annotations'
     report = prepare_icdar2015({'train': folders}, out)
     assert report.counts == {'train': {'images': 3, 'words': 6, 'readable': 3}}
-    assert report.written == [out / 'textspotting_train.json']
-    assert [path.name for path in out.iterdir()] == ['textspotting_train.json']
+    assert report.written == [out / 'textdet_train.json', out / 'textspotting_train.json']
+    assert sorted(out.iterdir()) == report.written
 
     dataset = OCRDataset(
         ann_file='textspotting_train.json', data_root=str(out), pipeline=load_pipeline
@@ -60,12 +52,12 @@ def test_malformed_lines_stop_it_unless_skipped(folders, tmp_path):
     assert len(report.problems) == 1
     assert report.problems[0].startswith(f'{path}:2: expected x1,y1')
     assert report.written == []
-    assert not (tmp_path / 'out').exists()
+    assert list((tmp_path / 'out').iterdir()) == []
 
     report = prepare_icdar2015({'train': folders}, tmp_path / 'out', skip_malformed=True)
     assert len(report.problems) == 1
     assert report.counts['train']['words'] == 6
-    assert len(report.written) == 1
+    assert len(report.written) == 2
 
 
 def test_files_without_their_other_half_and_broken_images_are_named(folders, tmp_path):
@@ -104,41 +96,10 @@ def test_splits_are_found_under_official_names(folders, tmp_path):
         find_icdar2015(tmp_path / 'train_gt')
 
 
-def test_a_failed_write_leaves_the_old_annotations_and_no_rest(tmp_path, monkeypatch):
-    write_splits({'train': {'old': 1}, 'test': {'old': 2}}, tmp_path)
-
-    write_text = Path.write_text
-
-    def fill_the_disk(path, text, **kwargs):
-        write_text(path, text[:5], **kwargs)
-        if 'test' in path.name:
-            raise OSError('No space left on device')
-
-    monkeypatch.setattr(Path, 'write_text', fill_the_disk)
-    with pytest.raises(OSError, match='No space'):
-        write_splits({'train': {'new': 1}, 'test': {'new': 2}}, tmp_path)
-    monkeypatch.undo()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        'textspotting_test.json',
-        'textspotting_train.json',
-    ]
-    assert json.loads((tmp_path / 'textspotting_train.json').read_text()) == {'old': 1}
-
-
-def test_the_size_is_that_of_the_loaded_image(tmp_path):
-    turned = Image.Exif()
-    turned[0x0112] = 6  # held upright, stored lying
-    path = tmp_path / 'phone.jpg'
-    Image.new('RGB', (40, 30)).save(path, exif=turned)
-    import mmcv
-
-    height, width = mmcv.imread(str(path)).shape[:2]
-    assert image_size(path) == (width, height) == (30, 40)
-
-
 def test_the_real_training_set(shared_data, tmp_path):
     folder = shared_data / 'icdar2015'
     splits = {'train': (folder / 'train_images', folder / 'train_gt')}
     report = prepare_icdar2015(splits, tmp_path)
     assert report.problems == []
     assert report.counts['train'] == {'images': 1000, 'words': 11886, 'readable': 4468}
+    assert report.compare(PUBLISHED) == []
