@@ -24,6 +24,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         action='store_true',
         help='normalise as in pre-training instead of stopping where it differs',
     )
+    parser.add_argument(
+        '--adapt-architecture',
+        action='store_true',
+        help="take over where a ResNet's strides are and what its stem is, instead of stopping",
+    )
     parser.add_argument('--overwrite', action='store_true', help='replace an existing file')
     return parser.parse_args(argv)
 
@@ -35,20 +40,22 @@ def swap(args: argparse.Namespace) -> None:
         raise ValueError(f'{args.out}: a config ends in .py')
     cfg = load_config(args.config)
     original = copy.deepcopy(cfg)
-    changes = swap_backbone(cfg, args.backbone, args.adapt_normalization)
+    changes = swap_backbone(cfg, args.backbone, args.adapt_normalization, args.adapt_architecture)
     write_swapped_config(find_config(args.config), original, cfg, args.out)
     print(f'{args.out} written, which inherits {args.config} and changes:')
     for change in changes:
         print(f'  {change}')
 
 
-def main() -> None:
-    args = parse_args()
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
     try:
         swap(args)
-    except (OSError, ValueError, KeyError) as error:
-        sys.exit(f'error: {error}')
+    except (OSError, ValueError) as error:
+        print('error:', ' '.join(str(error).split()), file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

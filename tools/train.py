@@ -38,6 +38,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         action='store_true',
         help='with --backbone: normalise as in pre-training instead of stopping where it differs',
     )
+    parser.add_argument(
+        '--adapt-architecture',
+        action='store_true',
+        help='with --backbone: take style and stem of the backbone from the file where they differ',
+    )
     parser.add_argument('--work-dir', help='folder for checkpoints and logs')
     parser.add_argument(
         '--resume',
@@ -71,7 +76,9 @@ def prepare(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(cfg.filename).stem}'
     if args.backbone:
-        for change in swap_backbone(cfg, args.backbone, args.adapt_normalization):
+        for change in swap_backbone(
+            cfg, args.backbone, args.adapt_normalization, args.adapt_architecture
+        ):
             print(f'--backbone: {change}')
     if args.amp:
         use_amp(cfg)

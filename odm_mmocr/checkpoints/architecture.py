@@ -26,8 +26,10 @@ def describe_architecture(backbone: dict, scope: str = 'mmocr') -> dict:
         The config without initialisation, `type` with its scope unless that is `mmocr`.
 
     Raises:
-        ValueError: A setting is not of a plain type.
+        ValueError: A setting is not of a plain type, or `type` is missing.
     """
+    if 'type' not in backbone:
+        raise ValueError(f'the config of the backbone has no type, only {", ".join(backbone)}')
     scope = backbone.get('_scope_', scope)
     settings = {k: _plain(v) for k, v in backbone.items() if k not in (*INITIALISATION, '_scope_')}
     if scope != 'mmocr' and '.' not in settings['type']:

@@ -84,7 +84,13 @@ def load_config(name: str, options: dict | None = None) -> Config:
     path = find_config(name)
     if path.suffix not in ('.py', '.yml', '.yaml', '.json'):
         raise ValueError(f'{path} is no config: a config ends in .py')
-    cfg = Config.fromfile(path)
+    try:
+        cfg = Config.fromfile(path)
+    except OSError:
+        raise
+    except Exception as error:
+        # MMEngine executes the file, which can fail in any way.
+        raise ValueError(f'{path} does not load: {type(error).__name__}: {error}') from error
     if options:
         cfg.merge_from_dict(options)
     return cfg

@@ -73,7 +73,11 @@ class ODMPretrained:
             check_normalization(content, self.normalization, str(self.checkpoint))
         backbone = module.get_submodule(self.submodule)
         count = load_into(backbone, content, str(self.checkpoint), self.allow_missing)
-        print_log(f'{count} of {count} tensors loaded from {self.checkpoint}', logger='current')
+        print_log(
+            f'{count} of {count} tensors loaded from {self.checkpoint}'
+            + describe_additions(backbone, self.allow_missing),
+            logger='current',
+        )
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=f'ODMPretrained: {self.checkpoint}')
 
@@ -182,6 +186,23 @@ def check_backbone(
             f'shape: {_shorten([*missing, *unexpected, *shapes])}'
         )
     return len(tensors)
+
+
+def describe_additions(backbone: nn.Module, allow_missing: tuple[str, ...] = ADDITIONS) -> str:
+    """Say what a backbone has beyond the one in a file, as the end of a message.
+
+    Args:
+        backbone: The network to load into.
+        allow_missing: Names of sub-modules which the network may have beyond the file's.
+
+    Returns:
+        `; 13 layers of the network are not in the file: …`, or nothing.
+    """
+    names = (name for name, _ in backbone.named_modules())
+    added = [name for name in names if name.rpartition('.')[2] in allow_missing]
+    if not added:
+        return ''
+    return f'; {len(added)} layers of the network are not in the file: {_shorten(added, 1)}'
 
 
 def load_into(

@@ -1,9 +1,11 @@
 """A pre-trained backbone into the config of a detector."""
 
+import inspect
 import os
 from pathlib import Path
 
 from mmengine.config import Config
+from torch import nn
 
 from .architecture import (
     build_layout,
@@ -14,12 +16,19 @@ from .architecture import (
     same_normalization,
 )
 from .configs import external_name
-from .initializer import check_backbone, check_normalization, load_backbone
+from .initializer import check_backbone, check_normalization, describe_additions, load_backbone
 from .saving import written_whole
+
+# Settings of a ResNet that change how its layers compute, and neither channels nor strides of what
+# it hands on: necks and heads do not notice.
+ADAPTABLE = ('style', 'deep_stem', 'stem_channels', 'avg_down')
 
 
 def swap_backbone(
-    cfg: Config, backbone_file: str | os.PathLike, adapt_normalization: bool = False
+    cfg: Config,
+    backbone_file: str | os.PathLike,
+    adapt_normalization: bool = False,
+    adapt_architecture: bool = False,
 ) -> list[str]:
     """Let a detector start from a backbone file, after checking that it can.
 
@@ -29,20 +38,27 @@ def swap_backbone(
         backbone_file: File that `export_backbone` has written.
         adapt_normalization: Give the detector the normalisation of the file where they differ,
             instead of an error.
+        adapt_architecture: Likewise with the place of the strides and the kind of stem of a
+            ResNet (:data:`ADAPTABLE`), by which several stock detectors differ from others.
 
     Returns:
         One line for each change, for the user.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is no exported backbone; the config has no backbone; architecture,
-            keys or normalisation differ.
+        ValueError: The file is no exported backbone; the config has no backbone, or one that does
+            not build; architecture, keys or normalisation differ.
     """
     content = load_backbone(backbone_file)
-    network, place, scope = _network(cfg)
-    backbone = build_layout(describe_architecture(network.backbone, scope))
-    count = check_backbone(backbone, content, str(backbone_file))
+    network, place, scope = find_network(cfg)
+    backbone, count, settings = _fit_architecture(
+        describe_architecture(network.backbone, scope), content, backbone_file, adapt_architecture
+    )
     changes = _swap_normalization(cfg, network, place, content, backbone_file, adapt_normalization)
+    for name, value in settings.items():
+        before = network.backbone.get(name, 'not set')
+        changes.append(f'{place}.backbone.{name}: {before} -> {value}, as in pre-training')
+    network.backbone.update(settings)
 
     init_cfg = dict(
         type='ODMPretrained',
@@ -56,10 +72,12 @@ def swap_backbone(
         init_cfg['submodule'] = 'backbone'
         carrier, where = network, place
     elif network.get('init_cfg'):
-        changes.append(f'{place}.init_cfg: {dict(network.init_cfg)} -> None, it would win')
+        changes.append(f'{place}.init_cfg: {_sources(network.init_cfg)} -> None, it would win')
         network.init_cfg = None
-    before = (carrier.get('init_cfg') or {}).get('checkpoint', 'random')
-    changes.append(f'{where}.init_cfg: {before} -> {backbone_file} ({count} tensors)')
+    changes.append(
+        f'{where}.init_cfg: {_sources(carrier.get("init_cfg"))} -> {backbone_file} '
+        f'({count} tensors{describe_additions(backbone)})'
+    )
     carrier.init_cfg = init_cfg
     if network.backbone.get('pretrained'):
         changes.append(f'{place}.backbone.pretrained: {network.backbone.pretrained} -> None')
@@ -85,8 +103,19 @@ def write_swapped_config(
         original: The config as it was.
         swapped: The config as it is now.
         out: The file to write.
+
+    Raises:
+        ValueError: `out` is the original, or the original is of a kind that no file can inherit by
+            its path.
     """
     base, out = Path(base).resolve(), Path(out).resolve()
+    if base == out:
+        raise ValueError(f'{out} would inherit itself; give another file to write')
+    if not isinstance(original.model.get('type'), str):
+        raise ValueError(
+            f'{base} imports its classes, such a config cannot be inherited by its path; '
+            'tools/train.py --backbone starts it without another file'
+        )
     name = external_name(base) or Path(os.path.relpath(base, out.parent)).as_posix()
     changes = Config(_changes(original.to_dict(), swapped.to_dict())).pretty_text
     with written_whole(out) as file:
@@ -108,7 +137,7 @@ def _changes(before: dict, after: dict) -> dict:
     return changes
 
 
-def _network(cfg: Config):
+def find_network(cfg: Config):
     """Find what has the backbone, its place in the config, and the scope of its type."""
     model = cfg.get('model') or {}
     for network, place, scope in (
@@ -122,6 +151,47 @@ def _network(cfg: Config):
         f'{cfg.filename or "the config"} has no model.backbone (nor model.cfg.backbone); the '
         f'settings of its model are: {", ".join(model) or "none"}'
     )
+
+
+def _fit_architecture(
+    settings: dict, content: dict, source: str | os.PathLike, adapt: bool
+) -> tuple[nn.Module, int, dict]:
+    """Check the backbone; return it, the number of tensors, and the settings it had to be given."""
+    try:
+        backbone = build_layout(settings)
+    except (TypeError, AssertionError, KeyError) as error:
+        raise ValueError(
+            f'the backbone of the config does not build: {type(error).__name__}: {error}'
+        ) from error
+    try:
+        return backbone, check_backbone(backbone, content, str(source)), {}
+    except ValueError as misfit:
+        known = inspect.signature(type(backbone)).parameters
+        wanted = {
+            name: content['meta']['architecture'].get(name, known[name].default)
+            for name in ADAPTABLE
+            if name in known
+        }
+        given = {name: settings.get(name, known[name].default) for name in wanted}
+        changed = {name: value for name, value in wanted.items() if value != given[name]}
+        adapted = build_layout({**settings, **changed})
+        try:
+            count = check_backbone(adapted, content, str(source))
+        except ValueError:
+            raise misfit from None
+        if not adapt:
+            listed = ', '.join(f'{name}={value!r}' for name, value in changed.items())
+            raise ValueError(
+                f'{misfit}, or give this one {listed}, as in pre-training (--adapt-architecture '
+                'does)'
+            ) from None
+        return adapted, count, changed
+
+
+def _sources(init_cfg: dict | list | None) -> str:
+    """Name what initializers load, or their kinds."""
+    several = init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg or {}]
+    return ', '.join(str(one.get('checkpoint') or one.get('type', 'random')) for one in several)
 
 
 def _swap_normalization(cfg, network, place, content, source, adapt) -> list[str]:

@@ -28,6 +28,8 @@ def test_description_is_plain_and_builds():
     scoped = dict(type='ResNet', depth=18)
     assert describe_architecture(scoped, 'mmdet')['type'] == 'mmdet.ResNet'
     assert describe_architecture(dict(scoped, _scope_='mmocr'), 'mmdet')['type'] == 'ResNet'
+    with pytest.raises(ValueError, match='no type, only depth, style'):
+        describe_architecture(dict(depth=18, style='caffe'))
     with pytest.raises(ValueError, match='not of a plain type'):
         describe_architecture(dict(RESNET18, hook=print))
 

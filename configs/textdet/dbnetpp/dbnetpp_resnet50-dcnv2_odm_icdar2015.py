@@ -1,0 +1,9 @@
+# DBNet++ with ResNet-50-DCN on ICDAR 2015, from the backbone of odm_pretrain.py.
+_base_ = [
+    'mmocr::textdet/dbnetpp/dbnetpp_resnet50-dcnv2_fpnc_1200e_icdar2015.py',
+    '../_base_/odm_backbone_resnet50.py',
+]
+load_from = None  # a detector of MMOCR, which would replace the backbone
+_base_.model.backbone.init_cfg = dict(
+    _base_.pop('odm_backbone'), normalization=_base_.model.data_preprocessor
+)

@@ -1,0 +1,8 @@
+# PSENet with ResNet-50 on ICDAR 2017, from the backbone of odm_pretrain.py.
+_base_ = [
+    'mmocr::textdet/psenet/psenet_resnet50_fpnf_600e_icdar2017.py',
+    '../_base_/odm_backbone_resnet50.py',
+]
+_base_.model.backbone.init_cfg = dict(
+    _base_.pop('odm_backbone'), normalization=_base_.model.data_preprocessor
+)
