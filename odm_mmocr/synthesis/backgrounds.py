@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from odm_mmocr.rendering.caching import MemoryBoundedCache
+from odm_mmocr.synthesis.parts import background_part, check_part, keep_part
 from odm_mmocr.synthesis.textures import TEXTURES, tint
 
 PHOTO_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
@@ -39,10 +40,13 @@ class Backgrounds:
         size: (width, height) in pixels.
         texture_share: share (0 to 1) of procedural textures. None: 0 with a folder, otherwise 0.5,
             or 1 where no photograph is installed.
+        part: 'train' or 'test' for the photographs of this part only, see
+            :func:`~odm_mmocr.synthesis.parts.background_part`; None: all. Textures are made anew
+            each time and belong to both.
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        ValueError: the folder has no image that can be decoded.
+        ValueError: the folder has no image that can be decoded, or none of the part.
     """
 
     def __init__(
@@ -50,14 +54,21 @@ class Backgrounds:
         folder: str | Path | None,
         size: tuple[int, int],
         texture_share: float | None = None,
+        part: str | None = None,
     ):
         self.size = size
         self.built_in = folder is None
         if folder is None:
-            self.files = _skimage_photos()
+            self.files = _of_part(_skimage_photos(), part)
             share = 0.5 if self.files else 1.0
         else:
-            self.files = _find_photos(Path(folder))
+            photos = _find_photos(Path(folder))
+            self.files = _of_part(photos, part)
+            if not self.files:
+                raise ValueError(
+                    f'none of the {len(photos)} photographs of {str(folder)!r} belongs to the part '
+                    f'{part!r}: photographs are split by hash; give more of them'
+                )
             share = 0.0
         self.texture_share = share if texture_share is None else texture_share
         if not 0 <= self.texture_share <= 1:
@@ -154,6 +165,10 @@ def _find_photos(folder: Path) -> list[Path]:
             'photographs without text, or None for built-in backgrounds'
         )
     return files
+
+
+def _of_part(photos: list[Path], part: str | None) -> list[Path]:
+    return keep_part(photos, check_part(part), lambda path: background_part(path.name))
 
 
 def _skimage_photos() -> list[Path]:

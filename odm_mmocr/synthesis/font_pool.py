@@ -14,6 +14,7 @@ from fontTools import agl
 from fontTools.ttLib import TTFont
 
 from odm_mmocr.rendering.fonts import Font, FontChain, find_font
+from odm_mmocr.synthesis.parts import check_part, font_part, keep_part
 
 FONT_SUFFIXES = ('.ttf', '.otf', '.ttc', '.otc')
 # What a font must draw to be taken from the system unasked: symbol fonts lack some of it.
@@ -31,6 +32,8 @@ class FontPool:
         fonts: folder (searched with its sub-folders), path of a font file (the name alone of one
             that comes with matplotlib), sequence of paths and folders, or None for
             :func:`installed_fonts`.
+        part: 'train' or 'test' for the fonts of this part only, see
+            :func:`~odm_mmocr.synthesis.parts.font_part`; None: all.
 
     Attributes:
         chains: one :class:`~odm_mmocr.rendering.fonts.FontChain` a font.
@@ -38,10 +41,12 @@ class FontPool:
 
     Raises:
         FileNotFoundError: a path does not exist, or nothing is installed.
-        ValueError: a path is not a font, or a folder has no font in it.
+        ValueError: a path is not a font, a folder has no font in it, or no font is of the part.
     """
 
-    def __init__(self, fonts: str | Path | Sequence[str | Path] | None = None):
+    def __init__(
+        self, fonts: str | Path | Sequence[str | Path] | None = None, part: str | None = None
+    ):
         if fonts is None:
             paths = installed_fonts()
             if not paths:
@@ -54,7 +59,13 @@ class FontPool:
             if not given:
                 raise ValueError('the list of fonts is empty; give font files, a folder, or None')
             paths = [path for item in given for path in _expand(Path(find_font(item)))]
-        fonts = [Font(str(path)) for path in paths]
+        found = [Font(str(path)) for path in paths]
+        fonts = keep_part(found, check_part(part), lambda font: font_part(font_family(font.path)))
+        if not fonts:
+            raise ValueError(
+                f'none of the {len(found)} fonts belongs to the part {part!r}: families of fonts '
+                'are split by hash; give or install more families'
+            )
         self.chains = [FontChain((font,)) for font in fonts]
         self.mixture = FontChain(tuple(fonts))
 
@@ -111,6 +122,15 @@ def stroke_width(font: Font) -> float:
     # A quarter down there are stems only, neither serifs nor the bar; the middle of a stem of w
     # pixels is (w + 1) / 2 away from the nearest pixel outside.
     return (2 * float(inside[len(letter) // 4].max()) - 1) / (200 * font.cap_height)
+
+
+def font_family(path: str | Path) -> str:
+    """Read the family name of a font file (of its first font); the file's name if it has none."""
+    with TTFont(path, fontNumber=0, lazy=True) as file:
+        names = file.get('name')
+        # 16 joins the weights and widths that 1 keeps apart; most fonts have only the latter.
+        family = names and (names.getDebugName(16) or names.getDebugName(1))
+    return family or Path(path).stem
 
 
 @lru_cache(maxsize=1)

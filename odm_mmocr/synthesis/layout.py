@@ -15,6 +15,7 @@ ROUNDED_CORNER = np.linspace(0, np.pi / 2, 5)
 TURN_PER_POINT = 0.16
 MAX_POINTS_PER_SIDE = 12
 GROUND_STEP = 4  # pixels of the image to one of the map of its brightness
+TURN = (0.4, 2.6)  # radians, of arcs
 CHOICES = 3  # free places among which the calmest is taken
 
 
@@ -77,6 +78,7 @@ def draw_geometry(
     rng: np.random.Generator,
     vertical: float = 0.04,
     perspective: float = 1.0,
+    turn_limits: tuple[float, float] = TURN,
 ) -> Geometry:
     """Draw a geometry for a group.
 
@@ -87,12 +89,13 @@ def draw_geometry(
         rng: source of randomness.
         vertical: share (0 to 1) of groups that are turned by a quarter besides.
         perspective: strength (0 to 1) of perspective and slant.
+        turn_limits: least and largest angle of arcs, in radians.
     """
     width, height = extent
     turn, wave = 0.0, (0.0, 0.0)
     if curved and rng.random() < 0.75:
         # The radius stays above 1.8 heights, or the inner side would crowd into a point.
-        turn = min(rng.uniform(0.4, 2.6), width / (1.8 * height))
+        turn = min(rng.uniform(*turn_limits), width / (1.8 * height))
         turn *= rng.choice((1, -1), p=(0.7, 0.3))
     elif curved:
         periods = rng.uniform(0.6, 1.3)

@@ -13,6 +13,7 @@ from odm_mmocr.synthesis.backgrounds import Backgrounds
 from odm_mmocr.synthesis.camera import photograph
 from odm_mmocr.synthesis.font_pool import FontPool
 from odm_mmocr.synthesis.layout import (
+    TURN,
     Geometry,
     Group,
     Occupancy,
@@ -29,6 +30,8 @@ ATTEMPTS = 6  # to find a place for a group, ever plainer and smaller
 MAX_FAILURES = 4  # groups without a place before the image counts as full
 MARGIN = 5  # pixels of the image's width and height that no word reaches into
 CHARACTER_WIDTH = 0.75  # of a capital letter's height, on average
+ARC_WORDS = (2, 5)  # words of a line that is bent strongly
+ARC_TURN = (1.5, 4.5)  # radians of its arc
 MAX_BOARD_TURN = 1.2  # radians; boards that are bent more look like no board
 SMALL_SIDE = 256  # pixels; images whose shorter side is below show words of readable size only
 
@@ -83,7 +86,10 @@ class SceneSynthesizer:
         texture_share: share (0 to 1) of procedural backgrounds. None: as
             :class:`~odm_mmocr.synthesis.backgrounds.Backgrounds` chooses.
         curved: share (0 to 1) of single words and lines that are bent.
-        blocks: share (0 to 1) of groups that are several lines of words, where enough are left.
+        arcs: share (0 to 1) of groups that are one line of two to five words, bent strongly, as
+            around a badge; where enough words are left.
+        blocks: share (0 to 1) of the other groups that are several lines of words, where enough
+            are left.
         boards: share (0 to 1) of groups that stand on a sign board.
         max_rotation: degrees, 0 to 180.
         vertical: share (0 to 1) of groups that are turned by a quarter besides.
@@ -94,11 +100,14 @@ class SceneSynthesizer:
             to 255.
         degradation: strength (0 to 1) of uneven lighting, blur, noise and JPEG.
         with_glyphs: whether scenes carry the exact masks of their letters (hollow ones filled).
+        part: 'train' or 'test' for the fonts, words and photographs of this part only, see
+            :mod:`odm_mmocr.synthesis.parts`; None: all.
 
     Raises:
         FileNotFoundError: a file or folder does not exist.
-        ValueError: a setting is out of range, a folder or file has nothing usable, a word cannot be
-            drawn with the fonts, or all words are too long for the images.
+        ValueError: a setting is out of range, a folder or file has nothing usable, or nothing of
+            the part, a word cannot be drawn with the fonts, or all words are too long for the
+            images.
     """
 
     def __init__(
@@ -113,6 +122,7 @@ class SceneSynthesizer:
         vary_case: bool | None = None,
         texture_share: float | None = None,
         curved: float = 0.2,
+        arcs: float = 0.0,
         blocks: float = 0.3,
         boards: float = 0.3,
         max_rotation: float = 30.0,
@@ -122,6 +132,7 @@ class SceneSynthesizer:
         contrast: float = 55.0,
         degradation: float = 1.0,
         with_glyphs: bool = False,
+        part: str | None = None,
     ):
         self.size = _check_size(size)
         self.words_per_image = _check_range('words_per_image', words_per_image, 1)
@@ -131,6 +142,7 @@ class SceneSynthesizer:
             text_height = (least, max(0.22 * shorter, 1.5 * least))
         self.text_height = _check_range('text_height', text_height, 4)
         self.curved = _check_share('curved', curved)
+        self.arcs = _check_share('arcs', arcs)
         self.blocks = _check_share('blocks', blocks)
         self.boards = _check_share('boards', boards)
         self.vertical = _check_share('vertical', vertical)
@@ -140,12 +152,12 @@ class SceneSynthesizer:
         self.max_rotation = _check_number('max_rotation', max_rotation, 180)
         self.contrast = _check_number('contrast', contrast, 255)
         self.with_glyphs = with_glyphs
-        self.words = WordSource(words, random_words, vary_case)
-        self.fonts = FontPool(fonts)
+        self.words = WordSource(words, random_words, vary_case, part)
+        self.fonts = FontPool(fonts, part)
         self.fonts.check_texts(self.words.words + self.words.additions())
         self.max_length = int((self.size[0] - MARGIN) / (CHARACTER_WIDTH * self.text_height[0]))
         self.words.keep_up_to(self.max_length)
-        self.backgrounds = Backgrounds(backgrounds, self.size, texture_share)
+        self.backgrounds = Backgrounds(backgrounds, self.size, texture_share, part)
 
     def __call__(self, rng: np.random.Generator) -> Scene:
         """Make a scene.
@@ -183,9 +195,9 @@ class SceneSynthesizer:
         groups: list[Group] = []
         failures = 0
         while missing and failures < MAX_FAILURES:
-            count = _draw_count(missing, self.blocks, rng) if failures == 0 else 1
+            count, arc = (1, False) if failures else self._draw_kind(missing, rng)
             required = not groups and failures == MAX_FAILURES - 1
-            group = self._place_group(count, occupancy, required, rng)
+            group = self._place_group(count, arc, occupancy, required, rng)
             if group is None:
                 failures += 1
                 continue
@@ -193,15 +205,24 @@ class SceneSynthesizer:
             missing -= len(group.words)
         return groups
 
+    def _draw_kind(self, missing: int, rng: np.random.Generator) -> tuple[int, bool]:
+        """Number of words in the next group, and whether they stand on a strongly bent line."""
+        if self.arcs and missing >= ARC_WORDS[0] and rng.random() < self.arcs:
+            return int(rng.integers(ARC_WORDS[0], min(missing, ARC_WORDS[1]) + 1)), True
+        return _draw_count(missing, self.blocks, rng), False
+
     def _place_group(
-        self, count: int, occupancy: Occupancy, required: bool, rng: np.random.Generator
+        self, count: int, arc: bool, occupancy: Occupancy, required: bool, rng: np.random.Generator
     ) -> Group | None:
-        """Place a group of ``count`` words; None if there is no room, unless ``required``."""
+        """Place a group of ``count`` words; None if there is no room, unless ``required``.
+
+        With ``arc`` they stand on one line that is bent strongly.
+        """
         low, high = self.text_height
         height = low * (high / low) ** rng.beta(1.0, 1.3)
         if count > 2:
             height = min(height, low + 0.3 * (high - low))
-        lines = self._draw_lines(count, height, rng)
+        lines = self._draw_lines(count, arc, height, rng)
         strips, boxes = arrange_lines(lines, _cap_height(height), rng)
         # Too long a line is set narrower rather than too low to be read.
         room = (self.size[0] - MARGIN) / (low * np.ptp(boxes[:, 0::2]))
@@ -214,9 +235,10 @@ class SceneSynthesizer:
         for attempt in range(ATTEMPTS):
             # The later the attempt, the plainer and smaller.
             calm = attempt >= ATTEMPTS - 2
-            bend = not calm and len(lines) == 1 and rng.random() < self.curved
+            bend = not calm and (arc or (len(lines) == 1 and rng.random() < self.curved))
             rotation, vertical = (0.0, 0.0) if calm else (self.max_rotation, self.vertical)
-            geometry = draw_geometry(extent, bend, rotation, rng, vertical, self.perspective)
+            turn = ARC_TURN if arc else TURN
+            geometry = draw_geometry(extent, bend, rotation, rng, vertical, self.perspective, turn)
             if attempt == ATTEMPTS - 1:
                 geometry, plate = Geometry(), None
             board = plate if abs(geometry.turn) < MAX_BOARD_TURN else None
@@ -228,7 +250,9 @@ class SceneSynthesizer:
             height = low + 0.6 * (height - low)
         return None
 
-    def _draw_lines(self, count: int, height: float, rng: np.random.Generator) -> list[list[Strip]]:
+    def _draw_lines(
+        self, count: int, arc: bool, height: float, rng: np.random.Generator
+    ) -> list[list[Strip]]:
         """Draw words in one font and spread them over lines."""
         texts = [self._draw_text(rng) for _ in range(count)]
         common = self.fonts.pick(texts[0], height, rng)
@@ -236,7 +260,9 @@ class SceneSynthesizer:
         for text in texts:
             fonts = common if common.covers(text) else self.fonts.pick(text, height, rng)
             strips.append(render_strip(text, fonts, _cap_height(height)))
-        per_line = count if count <= 2 else int(rng.integers(1, 1 + max(2, (count + 1) // 2)))
+        per_line = count
+        if count > 2 and not arc:
+            per_line = int(rng.integers(1, 1 + max(2, (count + 1) // 2)))
         return [strips[start : start + per_line] for start in range(0, count, per_line)]
 
     def _draw_text(self, rng: np.random.Generator) -> str:
@@ -245,7 +271,7 @@ class SceneSynthesizer:
 
 
 def _draw_count(missing: int, blocks: float, rng: np.random.Generator) -> int:
-    """Number of words in the next group."""
+    """Number of words in a group that is no arc."""
     if missing >= 3 and rng.random() < blocks:
         return int(rng.integers(3, min(missing, 10) + 1))
     return 2 if missing >= 2 and rng.random() < 0.2 else 1

@@ -7,6 +7,7 @@ import numpy as np
 
 from odm_mmocr.rendering.strips import normalize_text
 from odm_mmocr.synthesis.common_words import COMMON_WORDS
+from odm_mmocr.synthesis.parts import check_part, keep_part, word_part
 
 MAX_LENGTH = 100  # characters; what is longer is no word, and could not be read in an image
 LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
@@ -66,6 +67,11 @@ class WordSource:
             the words. None: 0.25 with the built-in list, 0 with a given vocabulary.
         vary_case: whether to redraw the casing (upper, title, lower, rarely mixed). None: only
             with the built-in list, so that a given vocabulary is written as given.
+        part: 'train' or 'test' for the words, and the random strings, of this part only, see
+            :func:`~odm_mmocr.synthesis.parts.word_part`; None: all.
+
+    Raises:
+        ValueError: no word is of the part.
     """
 
     def __init__(
@@ -73,9 +79,17 @@ class WordSource:
         words: str | Path | Sequence[str] | None = None,
         random_share: float | None = None,
         vary_case: bool | None = None,
+        part: str | None = None,
     ):
         built_in = words is None
-        self.words = list(COMMON_WORDS) if built_in else load_words(words)
+        given = list(COMMON_WORDS) if built_in else load_words(words)
+        self.part = check_part(part)
+        self.words = keep_part(given, part, word_part)
+        if not self.words:
+            raise ValueError(
+                f'none of the {len(given)} words belongs to the part {part!r}: words are split by '
+                'hash; give more of them'
+            )
         self.random_share = (0.25 if built_in else 0.0) if random_share is None else random_share
         self.vary_case = built_in if vary_case is None else vary_case
         if not 0 <= self.random_share <= 1:
@@ -108,8 +122,14 @@ class WordSource:
     def __call__(self, rng: np.random.Generator) -> str:
         """Draw a word or a random string."""
         if rng.random() < self.random_share:
-            return RANDOM_STRINGS[rng.integers(len(RANDOM_STRINGS))](rng)
+            return self._random_string(rng)
         return self.vocabulary_word(rng)
+
+    def _random_string(self, rng: np.random.Generator) -> str:
+        while True:
+            text = RANDOM_STRINGS[rng.integers(len(RANDOM_STRINGS))](rng)
+            if self.part is None or word_part(text) == self.part:
+                return text
 
     def vocabulary_word(self, rng: np.random.Generator) -> str:
         """Draw a word of the vocabulary."""

@@ -106,3 +106,21 @@ def test_grain_has_the_strength_asked_for():
     assert image.std() == pytest.approx(10, rel=0.1)
     assert image.mean() == pytest.approx(128, abs=0.6)
     assert abs(np.corrcoef(image[..., 0].ravel(), image[..., 1].ravel())[0, 1]) < 0.1
+
+
+def test_photographs_of_a_part(tmp_path):
+    for name in ('brick.png', 'coffee.png', 'chelsea.png'):
+        cv2.imwrite(str(tmp_path / name), np.full((64, 64, 3), 99, np.uint8))
+    train, test = (Backgrounds(tmp_path, SIZE, part=part) for part in ('train', 'test'))
+    assert [path.name for path in train.files] == ['chelsea.png']
+    assert [path.name for path in test.files] == ['brick.png', 'coffee.png']
+    (tmp_path / 'chelsea.png').unlink()
+    with pytest.raises(ValueError, match=r"none of the 2 photographs .* to the part 'train'"):
+        Backgrounds(tmp_path, SIZE, part='train')
+
+
+def test_photographs_of_scikit_image_fill_both_parts():
+    pytest.importorskip('skimage')
+    train, test = (Backgrounds(None, SIZE, part=part) for part in ('train', 'test'))
+    assert len(train.files) > len(test.files) >= 3
+    assert not set(train.files) & set(test.files)

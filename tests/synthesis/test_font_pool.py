@@ -2,9 +2,16 @@ import shutil
 
 import numpy as np
 import pytest
+from fontTools.ttLib import TTFont
 
 from odm_mmocr.rendering.fonts import Font, default_font_path
-from odm_mmocr.synthesis.font_pool import LATIN, FontPool, installed_fonts, stroke_width
+from odm_mmocr.synthesis.font_pool import (
+    LATIN,
+    FontPool,
+    font_family,
+    installed_fonts,
+    stroke_width,
+)
 
 
 def neighbour(name: str) -> str:
@@ -81,3 +88,28 @@ def test_nothing_to_choose_from_is_refused(tmp_path):
         FontPool(tmp_path)
     with pytest.raises(ValueError, match='empty'):
         FontPool([])
+
+
+def test_fonts_of_a_part_are_whole_families():
+    train, test = (FontPool(part=part) for part in ('train', 'test'))
+    assert len(train) + len(test) == len(installed_fonts())
+    names = [{font_family(font.path) for font in pool.mixture.fonts} for pool in (train, test)]
+    assert not names[0] & names[1]
+    assert 'DejaVu Sans' in names[0]
+    assert 'STIXGeneral' in names[1]
+
+
+def test_a_family_is_read_or_else_named_after_the_file(tmp_path):
+    assert font_family(default_font_path()) == 'DejaVu Sans'
+    assert font_family(neighbour('DejaVuSansMono-Bold.ttf')) == 'DejaVu Sans Mono'
+    with TTFont(default_font_path()) as font:
+        del font['name']
+        font.save(tmp_path / 'nameless.ttf')
+    assert font_family(tmp_path / 'nameless.ttf') == 'nameless'
+
+
+def test_a_part_without_fonts_is_refused():
+    with pytest.raises(ValueError, match=r"none of the 1 fonts belongs to the part 'test'"):
+        FontPool(default_font_path(), 'test')
+    with pytest.raises(ValueError, match=r"part is 'val'"):
+        FontPool(default_font_path(), 'val')

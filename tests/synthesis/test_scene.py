@@ -146,6 +146,30 @@ def test_curved_words_have_more_points():
     assert all(len(p) == 4 for scene in make(10, curved=0.0) for p in scene.polygons)
 
 
+def turn_of(polygon: np.ndarray) -> float:
+    """Angle, in radians, between the first and the last piece of the upper side, followed along."""
+    pieces = np.diff(split_polygon(polygon)[0], axis=0)
+    angles = np.unwrap(np.arctan2(pieces[:, 1], pieces[:, 0]))
+    return float(abs(angles[-1] - angles[0]))
+
+
+def test_arcs_are_lines_of_several_words_bent_strongly():
+    settings = dict(curved=0.0, words_per_image=(3, 3), words=DEMO_WORDS, perspective=0.0)
+    scenes = make(20, arcs=1.0, **settings)
+    turns = [sum(map(turn_of, scene.polygons)) for scene in scenes]
+    assert np.median(turns) > 1.2
+    assert max(turns) > 2.5
+    assert all(len(p) == 4 for scene in make(10, **settings) for p in scene.polygons)
+
+
+def test_scenes_of_the_parts_share_no_word():
+    texts = [
+        {text for scene in make(15, part=part) for text in scene.texts}
+        for part in ('train', 'test')
+    ]
+    assert not texts[0] & texts[1]
+
+
 def test_a_quick_demo_gets_readable_words_and_its_vocabulary_only():
     scenes = make(60, size=(128, 128), words=DEMO_WORDS, words_per_image=(2, 2))
     assert all(len(scene.texts) == 2 for scene in scenes)
@@ -238,6 +262,8 @@ def test_a_pickled_synthesizer_makes_the_same_scenes(shared_data):
         (dict(words_per_image=(4, 3)), ValueError, 'words_per_image'),
         (dict(text_height=(2, 30)), ValueError, 'text_height'),
         (dict(curved=1.5), ValueError, 'curved is 1.5'),
+        (dict(arcs=1.5), ValueError, 'arcs is 1.5'),
+        (dict(part='val'), ValueError, "part is 'val'"),
         (dict(degradation=-1), ValueError, 'degradation'),
         (dict(vertical=2), ValueError, 'vertical'),
         (dict(perspective=1.1), ValueError, 'perspective'),

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from odm_mmocr.synthesis.common_words import COMMON_WORDS
+from odm_mmocr.synthesis.parts import word_part
 from odm_mmocr.synthesis.words import WordSource, load_words
 
 
@@ -74,3 +75,26 @@ def test_bad_lists_are_refused(words):
 def test_a_share_out_of_range_is_refused():
     with pytest.raises(ValueError, match='random_words is 2'):
         WordSource(random_share=2)
+
+
+@pytest.mark.parametrize('part', ['train', 'test'])
+def test_all_that_is_drawn_for_a_part_belongs_to_it(part):
+    source = WordSource(part=part, random_share=0.5)
+    texts = draw(source, 600)
+    assert {word_part(text) for text in texts} == {part}
+    assert sum(any(c.isdigit() for c in text) for text in texts) > 100
+    assert any(text.endswith('.com') for text in texts)
+
+
+def test_the_parts_make_up_the_vocabulary():
+    parts = [set(WordSource(part=part).words) for part in ('train', 'test')]
+    assert parts[0] | parts[1] == set(COMMON_WORDS)
+    assert not parts[0] & parts[1]
+    given = ['open', 'plum']
+    assert WordSource(given, part='train').words == ['open']
+    assert WordSource(given, part='test').words == ['plum']
+
+
+def test_a_part_without_words_is_refused():
+    with pytest.raises(ValueError, match=r"none of the 1 words belongs to the part 'test'"):
+        WordSource(['open'], part='test')
