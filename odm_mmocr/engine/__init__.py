@@ -1,6 +1,7 @@
 from .hooks import (
     AtomicCheckpointHook,
     BackboneExportHook,
+    CpuDetectionHook,
     DataFaultsHook,
     DeferredRuntimeInfoHook,
     KeepFreedMemoryHook,
@@ -15,6 +16,7 @@ __all__ = [
     'AutoAmpOptimWrapper',
     'BackboneExportHook',
     'CpuAmpOptimWrapper',
+    'CpuDetectionHook',
     'DataFaultsHook',
     'DeferredRuntimeInfoHook',
     'KeepFreedMemoryHook',

@@ -2,11 +2,13 @@
 
 import os
 from collections import Counter
+from typing import Any
 
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook, LoggerHook, RuntimeInfoHook
 from mmocr.registry import HOOKS
+from torch import nn
 
 from odm_mmocr.checkpoints import (
     architecture_name,
@@ -17,6 +19,7 @@ from odm_mmocr.checkpoints import (
 from odm_mmocr.checkpoints.saving import written_whole
 
 from .memory import keep_freed_memory
+from .optim_wrapper import multiplies_bfloat16
 
 MAX_EXAMPLES = 20
 
@@ -243,3 +246,55 @@ class KeepFreedMemoryHook(Hook):
         """Tell the C library."""
         if not torch.cuda.is_available():
             keep_freed_memory()
+
+
+@HOOKS.register_module()
+class CpuDetectionHook(Hook):
+    """On a CPU, let an MMOCR detector train and test faster.
+
+    Weights are laid out with channels last, which convolutions are faster in; validation and test
+    run in bfloat16 where the CPU multiplies that, and the maps of the head are float32 again before
+    they become polygons. Nothing happens where there is a GPU.
+    """
+
+    def __init__(self) -> None:
+        self._autocast: torch.autocast | None = None
+
+    def before_run(self, runner) -> None:
+        """Lay out the weights."""
+        if torch.cuda.is_available():
+            return
+        runner.model.to(memory_format=torch.channels_last)
+        if hasattr(runner.model, 'det_head'):
+            runner.model.det_head.register_forward_hook(self._to_float32)
+
+    def before_val(self, runner) -> None:
+        """Begin with bfloat16."""
+        if (
+            not torch.cuda.is_available()
+            and hasattr(runner.model, 'det_head')
+            and multiplies_bfloat16()
+        ):
+            self._autocast = torch.autocast('cpu', torch.bfloat16)
+            self._autocast.__enter__()
+
+    def after_val(self, runner) -> None:
+        """End with it."""
+        if self._autocast is not None:
+            self._autocast.__exit__(None, None, None)
+            self._autocast = None
+
+    before_test, after_test = before_val, after_val
+
+    def _to_float32(self, head: nn.Module, inputs: tuple, outputs: Any) -> Any:
+        return outputs if self._autocast is None else _float32(outputs)
+
+
+def _float32(values: Any) -> Any:
+    if isinstance(values, torch.Tensor):
+        return values.float() if values.is_floating_point() else values
+    if isinstance(values, dict):
+        return {key: _float32(value) for key, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return type(values)(_float32(value) for value in values)
+    return values

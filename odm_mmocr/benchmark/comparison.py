@@ -1,0 +1,222 @@
+"""The whole comparison: search, runs with all seeds, table and plot."""
+
+import os
+import platform
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from odm_mmocr.checkpoints import find_config, load_config
+from odm_mmocr.checkpoints.architecture import effective_normalization, format_normalization
+from odm_mmocr.checkpoints.saving import written_whole
+
+from .execution import Executor, Outcome
+from .protocol import (
+    Protocol,
+    Recipe,
+    Run,
+    Start,
+    choose_labels,
+    final_runs,
+    keep_protocol,
+    percent,
+    search_runs,
+    split_labels,
+)
+from .report import describe_fairness, draw_comparison, format_table, write_runs, write_table
+from .results import FinishedRun, choose_recipes, finished_run, summarise
+from .run_config import build_run_config, full_iterations, load_annotated, name_data
+from .starts import prepare_start
+
+SHORT = 10  # a short schedule is this much shorter than the config's own
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared.
+
+    Attributes:
+        config: Path or name of the detector's config.
+        starts: What its backbone starts from.
+        fractions: Shares of the labelled images, above 0, up to 1.
+        seeds: The first is that of the search.
+        recipes: What is tried for each start and share; of several, the best on the images held
+            out is taken.
+        schedule: `full`, `short` or a number of iterations.
+        options: Settings replaced in the config.
+        evaluations: How often each run is evaluated.
+        holdout: Share of the training images held out to choose recipes by; without several
+            recipes none is needed.
+    """
+
+    config: str
+    starts: Sequence[Start]
+    fractions: Sequence[float] = (0.1, 0.25, 1.0)
+    seeds: Sequence[int] = (0, 1, 2)
+    recipes: Sequence[Recipe] = (Recipe(0.3), Recipe(1.0), Recipe(3.0))
+    schedule: str = 'short'
+    options: dict | None = None
+    evaluations: int = 5
+    holdout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ('starts', 'fractions', 'seeds', 'recipes'):
+            values = list(getattr(self, name))
+            keys = [value.name for value in values] if name == 'starts' else values
+            if not values:
+                raise ValueError(f'a comparison needs {name}')
+            if len(set(keys)) < len(keys):
+                raise ValueError(f'{name}: {", ".join(map(str, keys))}; each may stand there once')
+        if len(self.recipes) > 1 and not self.holdout:
+            raise ValueError(
+                'several learning rates need images to choose by: holdout must be above 0'
+            )
+
+
+class Comparison:
+    """The same detector, data, schedule and seeds from several starts.
+
+    Args:
+        plan: What is compared.
+        folder: For runs and results. Runs in it that are finished are not made again.
+
+    Attributes:
+        protocol: What all runs share.
+        settings: What is equal for all starts, for people.
+
+    Raises:
+        FileNotFoundError: Config, annotation or a backbone file is missing.
+        ValueError: A file does not fit the detector, or the folder holds runs of another protocol.
+    """
+
+    def __init__(self, plan: Plan, folder: str | os.PathLike) -> None:
+        self._plan = plan
+        self._folder = Path(folder)
+        path = find_config(plan.config)
+        cfg = load_config(str(path), plan.options)
+        self._images = len(load_annotated(cfg.train_dataloader))
+        self._data = name_data(cfg.val_dataloader)
+        holdout = plan.holdout if len(plan.recipes) > 1 else 0.0
+        full = full_iterations(cfg, self._images)
+        self.protocol = Protocol(
+            config=str(path.resolve()),
+            iterations=_iterations(plan.schedule, full),
+            options=plan.options or {},
+            evaluations=plan.evaluations,
+            holdout=holdout,
+        )
+        pool, held = split_labels(self._images, holdout)
+        counts = [len(choose_labels(pool, f, plan.seeds[0])) for f in plan.fractions]
+        prepared = [prepare_start(start, cfg, self._folder / 'starts') for start in plan.starts]
+        self._files = {start.name: start.file for start, _ in prepared}
+        keep_protocol(self.protocol, self._folder)
+        self._learning_rate = cfg.optim_wrapper.optimizer.lr
+        batch = cfg.train_dataloader.batch_size
+        self.settings = {
+            'detector': Path(plan.config).stem,
+            'test images': f'{len(load_annotated(cfg.val_dataloader))} of {self._data}',
+            'schedule': f'{self.protocol.iterations} iterations of {batch} images (the config has '
+            f'{full}), learning rate schedule scaled with it; the last weights count',
+            'labels': ', '.join(
+                f'{percent(f)} % = {count} images ({self.protocol.iterations * batch / count:.1f} '
+                'epochs)'
+                for f, count in zip(plan.fractions, counts)
+            ),
+            'held out': f'{len(held)} training images, by which the recipe of each start and '
+            'share of the labels is chosen'
+            if len(held)
+            else 'nothing: there is one recipe for all',
+            'recipes tried for each start': ', '.join(map(str, plan.recipes))
+            + f' (lr1 is {self._learning_rate:g})',
+            'seeds': ', '.join(map(str, plan.seeds))
+            + ' (of the labelled images, the weights that are drawn, the data)',
+            'optimizer': f'{cfg.optim_wrapper.optimizer.type}, the same for all layers',
+            'frozen stages': 'none',
+            'normalisation': format_normalization(
+                effective_normalization(cfg.model.get('data_preprocessor'))
+            ),
+            'machine': _machine(),
+            **{f'start {start.name}': what for start, what in prepared},
+        }
+
+    def run(self, jobs: int, report: Callable[[Outcome, int, int], None]) -> list[str]:
+        """Make all runs that are not made yet, then table and plot.
+
+        Args:
+            jobs: Runs at a time.
+            report: Called with each outcome, the number of outcomes so far and of all.
+
+        Returns:
+            Why runs failed, one line each. Table and plot have what there is without them.
+
+        Raises:
+            ValueError: No run of the search succeeded.
+        """
+        plan = self._plan
+        executor = Executor(self._folder / 'runs', self._configure, jobs)
+        total = len(plan.fractions) * len(plan.starts) * (len(plan.recipes) + len(plan.seeds) - 1)
+        count = 0
+
+        def told(outcome: Outcome) -> None:
+            nonlocal count
+            count += 1
+            report(outcome, count, total)
+
+        searched = executor.run_all(
+            search_runs(plan.starts, plan.fractions, plan.recipes, plan.seeds[0]), told
+        )
+        finished = _finished(searched)
+        if not finished:
+            raise ValueError(f'every run failed; the first: {searched[0].error}')
+        chosen = choose_recipes(finished)
+        others = executor.run_all(final_runs(chosen, plan.seeds[1:]), told)
+        final = [
+            run for run in finished if run.run.recipe == chosen[run.run.start, run.run.fraction]
+        ]
+        self._write(final + _finished(others), finished + _finished(others))
+        return [f'{o.run.name}: {o.error}' for o in (*searched, *others) if o.result is None]
+
+    def _configure(self, run: Run, folder: Path) -> str:
+        backbone = self._files[run.start]
+        cfg = build_run_config(self.protocol, run, backbone, self._images, str(folder.resolve()))
+        return cfg.pretty_text
+
+    def _write(self, final: list[FinishedRun], every: list[FinishedRun]) -> None:
+        rows = summarise(final)
+        text = (
+            f'{format_table(rows, self._data, self._learning_rate)}\n\nEqual for all starts:\n\n'
+            f'{describe_fairness(self.settings)}\n'
+        )
+        with written_whole(self._folder / 'table.md') as file:
+            file.write(text.encode())
+        write_table(rows, self._data, self._folder / 'table.csv')
+        write_runs(every, self._folder / 'runs.csv')
+        figure = draw_comparison(final, f'{self.settings["detector"]}, {self._data}')
+        figure.savefig(self._folder / 'hmean.png', dpi=110)
+
+
+def _iterations(schedule: str, full: int) -> int:
+    if schedule == 'full':
+        return full
+    if schedule == 'short':
+        return max(1, full // SHORT)
+    try:
+        return int(schedule)
+    except ValueError:
+        raise ValueError(
+            f'{schedule!r} is no schedule: short, full, or a number of iterations'
+        ) from None
+
+
+def _finished(outcomes: Iterable[Outcome]) -> list[FinishedRun]:
+    return [finished_run(outcome) for outcome in outcomes if outcome.result is not None]
+
+
+def _machine() -> str:
+    if torch.cuda.is_available():
+        device = torch.cuda.get_device_name()
+    else:
+        device = f'{len(os.sched_getaffinity(0))} CPU cores ({platform.machine()}), no GPU'
+    return f'{device}, PyTorch {torch.__version__}'

@@ -1,0 +1,184 @@
+"""Runs, one process each, resumable, in any number of programs at once."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
+
+import torch
+
+from odm_mmocr.checkpoints.saving import written_whole
+
+from .protocol import Run
+from .training import CONFIG, RESULT
+
+LOG = 'log.txt'
+COMMAND = (sys.executable, '-m', f'{__package__}.training')
+LOG_TAIL = 4000  # bytes, in which the reason of a failure is looked for
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        run: The run.
+        result: What :func:`odm_mmocr.benchmark.training.train_run` has written, or None.
+        error: Why there is no result; empty where there is one.
+        seconds: How long it took now, 0 where the result was there.
+    """
+
+    run: Run
+    result: dict | None
+    error: str = ''
+    seconds: float = 0.0
+
+
+class Executor:
+    """Makes runs that are not made yet.
+
+    Any number of programs, also on machines that share the folder, may work on the same runs:
+    each is locked while it is made. A run that was stopped goes on from its last checkpoint, one
+    that failed is tried again.
+
+    Args:
+        folder: Each run has a folder of its own in it.
+        configure: Writes the config of a run: from run and folder to the text of `config.py`.
+        jobs: Runs at a time. With CUDA they are dealt out to the GPUs, without they share the
+            cores.
+        command: What makes a run, without its folder, which is added.
+
+    Raises:
+        ValueError: `jobs` is below 1.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        configure: Callable[[Run, Path], str],
+        jobs: int = 1,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        if jobs < 1:
+            raise ValueError(f'jobs must be at least 1, not {jobs}')
+        self._folder = Path(folder)
+        self._configure = configure
+        self._jobs = jobs
+        self._command = list(command)
+        self._slots: SimpleQueue[int] = SimpleQueue()
+        for slot in range(jobs):
+            self._slots.put(slot)
+        self._processes: set[subprocess.Popen] = set()
+        # MMEngine's configs and registries are not made for threads.
+        self._configuring = Lock()
+
+    def run_all(self, runs: Iterable[Run], report: Callable[[Outcome], None]) -> list[Outcome]:
+        """Make runs.
+
+        Args:
+            runs: The runs.
+            report: Called with the outcome of each as soon as it is known.
+
+        Returns:
+            The outcomes, in the order of the runs.
+        """
+        runs = list(dict.fromkeys(runs))
+        outcomes: dict[Run, Outcome] = {}
+        with ThreadPoolExecutor(self._jobs) as pool:
+            try:
+                waiting = {pool.submit(self._make, run, False): run for run in runs}
+                while waiting:
+                    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        run = waiting.pop(future)
+                        outcome = future.result()
+                        if outcome is None:  # another program is at it: come back to it last
+                            waiting[pool.submit(self._make, run, True)] = run
+                            continue
+                        outcomes[run] = outcome
+                        report(outcome)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in list(self._processes):
+                    process.terminate()
+                raise
+        return [outcomes[run] for run in runs]
+
+    def _make(self, run: Run, patient: bool) -> Outcome | None:
+        folder = self._folder / run.name
+        if (result := read_result(folder)) is not None:
+            return Outcome(run, result)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder / '.lock', patient) as locked:
+            if not locked:
+                return None
+            if (result := read_result(folder)) is not None:  # made while this one waited
+                return Outcome(run, result)
+            slot = self._slots.get()
+            started = time.monotonic()
+            try:
+                error = self._train(run, folder, slot)
+            finally:
+                self._slots.put(slot)
+            return Outcome(run, read_result(folder), error, time.monotonic() - started)
+
+    def _train(self, run: Run, folder: Path, slot: int) -> str:
+        with self._configuring, written_whole(folder / CONFIG) as file:
+            file.write(self._configure(run, folder).encode())
+        with open(folder / LOG, 'ab') as log:
+            process = subprocess.Popen(
+                [*self._command, str(folder.resolve())],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self._environment(slot)},
+            )
+            self._processes.add(process)
+            try:
+                status = process.wait()
+            finally:
+                self._processes.discard(process)
+        if status == 0:
+            return ''
+        return f'exit status {status}: {_last_line(folder / LOG)} ({folder / LOG})'
+
+    def _environment(self, slot: int) -> dict[str, str]:
+        if torch.cuda.is_available():
+            visible = os.environ.get('CUDA_VISIBLE_DEVICES')
+            devices = visible.split(',') if visible else range(torch.cuda.device_count())
+            return {'CUDA_VISIBLE_DEVICES': str(list(devices)[slot % len(devices)])}
+        threads = max(1, len(os.sched_getaffinity(0)) // self._jobs)
+        return {'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', str(threads))}
+
+
+def read_result(folder: Path) -> dict | None:
+    """The result of a run, or None where it is not finished."""
+    try:
+        return json.loads((folder / RESULT).read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _locked(path: Path, patient: bool):
+    """Hold a lock, or find that another program does."""
+    with open(path, 'a') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if patient else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_bytes()[-LOG_TAIL:].decode(errors='replace').strip().splitlines()
+    return lines[-1] if lines else 'it said nothing'

@@ -1,0 +1,156 @@
+"""What came out of a comparison."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .execution import Outcome
+from .protocol import RANDOM, Recipe, Run
+
+HMEAN, PRECISION, RECALL = 'hmean', 'precision', 'recall'
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run and what it reached.
+
+    Attributes:
+        run: The run.
+        epochs: At each evaluation on the test images, the times that the labelled images had been
+            seen.
+        hmean, precision, recall: At each evaluation, 0 to 1.
+        holdout: hmean on the images held out, at the end; None without such images.
+    """
+
+    run: Run
+    epochs: tuple[float, ...]
+    hmean: tuple[float, ...]
+    precision: tuple[float, ...]
+    recall: tuple[float, ...]
+    holdout: float | None
+
+
+def finished_run(outcome: Outcome) -> FinishedRun:
+    """Read what a run has reached.
+
+    Args:
+        outcome: Of a run that has a result.
+
+    Returns:
+        The run, as a comparison looks at it.
+
+    Raises:
+        ValueError: The metrics of its evaluation are not hmean, precision and recall.
+    """
+    result = outcome.result
+    curves = {name.rpartition('/')[2]: points for name, points in result['curve'].items()}
+    if missing := {HMEAN, PRECISION, RECALL} - curves.keys():
+        raise ValueError(
+            f'{outcome.run.name}: its evaluation gives no {", ".join(sorted(missing))}; it gives '
+            f'{", ".join(result["curve"]) or "nothing"}'
+        )
+    holdout = {name.rpartition('/')[2]: value for name, value in result['holdout'].items()}
+    per_epoch = result['images'] / result['batch_size']
+    columns = {name: tuple(v for _, v in curves[name]) for name in (HMEAN, PRECISION, RECALL)}
+    return FinishedRun(
+        outcome.run,
+        tuple(iteration / per_epoch for iteration, _ in curves[HMEAN]),
+        **columns,
+        holdout=holdout.get(HMEAN),
+    )
+
+
+def choose_recipes(searched: Iterable[FinishedRun]) -> dict[tuple[str, float], Recipe]:
+    """Choose for each start and share of the labels what did best on the images held out.
+
+    Args:
+        searched: The runs of the search.
+
+    Returns:
+        By name of the start and share.
+    """
+    best: dict[tuple[str, float], FinishedRun] = {}
+    for run in searched:
+        key = run.run.start, run.run.fraction
+        if key not in best or (run.holdout or 0) > (best[key].holdout or 0):
+            best[key] = run
+    return {key: run.run.recipe for key, run in best.items()}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A start with a share of the labels, over its seeds.
+
+    Attributes:
+        start: Name of the start.
+        fraction: Share of the labels.
+        recipe: What was chosen for it.
+        seeds: Number of runs.
+        hmean, precision, recall: Mean and standard deviation (0 for one seed) at the end of the
+            runs, 0 to 1.
+        gain: hmean above that of random weights; None where these were not run.
+        epochs: Length of the runs.
+        epochs_to_random: Epochs to the first evaluation at which the mean hmean over the seeds is
+            at least what random weights reach at their end; None where it never is, or where
+            these were not run.
+    """
+
+    start: str
+    fraction: float
+    recipe: Recipe
+    seeds: int
+    hmean: tuple[float, float]
+    precision: tuple[float, float]
+    recall: tuple[float, float]
+    gain: float | None
+    epochs: float
+    epochs_to_random: float | None
+
+
+def summarise(runs: Sequence[FinishedRun]) -> list[Row]:
+    """Put the runs of each start and share of the labels into a row.
+
+    Args:
+        runs: Runs with the chosen recipes; all of a start and share have one recipe.
+
+    Returns:
+        The rows, by share, then in the order in which the starts first appear.
+    """
+    groups: dict[tuple[float, str], list[FinishedRun]] = {}
+    for run in runs:
+        groups.setdefault((run.run.fraction, run.run.start), []).append(run)
+    rows = []
+    for (fraction, start), group in sorted(groups.items(), key=lambda item: item[0][0]):
+        hmean = _spread(run.hmean[-1] for run in group)
+        base = groups.get((fraction, RANDOM))
+        target = statistics.fmean(run.hmean[-1] for run in base) if base else None
+        epochs, curve = mean_curve(group)
+        rows.append(
+            Row(
+                start,
+                fraction,
+                group[0].run.recipe,
+                len(group),
+                hmean,
+                _spread(run.precision[-1] for run in group),
+                _spread(run.recall[-1] for run in group),
+                None if target is None else hmean[0] - target,
+                epochs[-1],
+                None
+                if target is None
+                else next((e for e, h in zip(epochs, curve) if h >= target), None),
+            )
+        )
+    return rows
+
+
+def mean_curve(runs: Sequence[FinishedRun]) -> tuple[list[float], list[float]]:
+    """Epochs, and hmean there averaged over runs of one length."""
+    return list(runs[0].epochs), [
+        statistics.fmean(values) for values in zip(*(run.hmean for run in runs), strict=True)
+    ]
+
+
+def _spread(values: Iterable[float]) -> tuple[float, float]:
+    values = list(values)
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0

@@ -1,0 +1,197 @@
+"""The config of one run: a detector's own, with start, labels and schedule put in."""
+
+import copy
+import math
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import BaseDataset
+from mmengine.registry import init_default_scope
+from mmocr.registry import DATASETS
+
+from odm_mmocr.checkpoints import load_config, swap_backbone
+from odm_mmocr.checkpoints.swap import find_network
+
+from .protocol import Protocol, Run, choose_labels, split_labels
+
+# What a learning rate schedule counts in epochs or iterations.
+SPANS = ('begin', 'end', 'T_max', 'milestones', 'step_size')
+SCHEDULES = (
+    'ConstantLR',
+    'CosineAnnealingLR',
+    'LinearLR',
+    'MultiStepLR',
+    'PolyLR',
+    'StepLR',
+)
+
+
+def full_iterations(cfg: Config, images: int) -> int:
+    """Iterations of a config's own schedule with all training images.
+
+    Args:
+        cfg: Config of a detector.
+        images: Number of training images.
+
+    Returns:
+        Its `max_iters`, or its epochs times the batches of one.
+    """
+    if 'max_iters' in cfg.train_cfg:
+        return cfg.train_cfg.max_iters
+    return cfg.train_cfg.max_epochs * _batches(cfg, images)
+
+
+def build_run_config(
+    protocol: Protocol, run: Run, backbone: str | None, images: int, work_dir: str
+) -> Config:
+    """Put start, labels, schedule and recipe of a run into the detector's config.
+
+    The schedule of the learning rate is stretched or compressed as a whole to the iterations of
+    the protocol. All layers of the backbone learn.
+
+    Args:
+        protocol: What all runs share.
+        run: The run.
+        backbone: Exported backbone file, or None for random weights.
+        images: Number of training images of the config.
+        work_dir: Folder of the run.
+
+    Returns:
+        The config. Its validation is that of the original, its test is on the images held out,
+        where there are any.
+
+    Raises:
+        ValueError: The file does not fit, or the config is of a kind that is not known here.
+    """
+    cfg = load_config(protocol.config, copy.deepcopy(protocol.options))
+    cfg.work_dir = work_dir
+    if backbone is None:
+        _start_randomly(cfg)
+    else:
+        swap_backbone(cfg, backbone)
+    network = find_network(cfg)[0]
+    network.backbone.frozen_stages = -1
+    network.backbone.norm_eval = run.recipe.frozen_statistics
+    pool, held = split_labels(images, protocol.holdout)
+    labels = choose_labels(pool, run.fraction, run.seed)
+    _set_schedule(cfg, protocol, images)
+    _set_data(cfg, labels, held, run.seed)
+    cfg.optim_wrapper.optimizer.lr *= run.recipe.lr_factor
+    cfg.randomness = dict(seed=run.seed)
+    cfg.default_hooks.checkpoint = dict(
+        type='AtomicCheckpointHook',
+        by_epoch=False,
+        interval=cfg.train_cfg.val_interval,
+        max_keep_ckpts=1,
+    )
+    logger = cfg.default_hooks.logger
+    logger.interval = min(logger.get('interval', 10), cfg.train_cfg.val_interval)
+    logger.log_metric_by_epoch = False
+    cfg.log_processor = dict(cfg.get('log_processor') or {}, by_epoch=False)
+    cfg.load_from, cfg.resume = None, False
+    return cfg
+
+
+def load_annotated(loader: ConfigDict) -> BaseDataset:
+    """Load the annotation of a data loader of a detector's config, without its pipeline.
+
+    Raises:
+        FileNotFoundError: Its annotation file is missing.
+        ValueError: Its data are of a kind that is not known here.
+    """
+    init_default_scope('mmocr')
+    return DATASETS.build(dict(copy.deepcopy(_annotated(loader.dataset)), pipeline=[]))
+
+
+def name_data(loader: ConfigDict) -> str:
+    """Name the images of a data loader: by their folder, and as generated where they say so."""
+    dataset = load_annotated(loader)
+    name = Path(dataset.data_root or '.').resolve().name
+    return f'{name} (generated)' if dataset.metainfo.get('generated') else name
+
+
+def _start_randomly(cfg: Config) -> None:
+    network, _, _ = find_network(cfg)
+    network.backbone.init_cfg = None
+    for settings, key in ((network, 'init_cfg'), (network.backbone, 'pretrained')):
+        if settings.get(key):
+            settings[key] = None
+
+
+def _batches(cfg: Config, images: int) -> int:
+    return math.ceil(images / cfg.train_dataloader.batch_size)
+
+
+def _set_schedule(cfg: Config, protocol: Protocol, images: int) -> None:
+    factor = protocol.iterations / full_iterations(cfg, images)
+    schedules = cfg.get('param_scheduler') or []
+    for schedule in [schedules] if isinstance(schedules, dict) else schedules:
+        if schedule.type not in SCHEDULES:
+            raise ValueError(
+                f'{protocol.config}: a schedule of the kind {schedule.type} cannot be given '
+                f'another length; known are {", ".join(SCHEDULES)}'
+            )
+        unit = _batches(cfg, images) if schedule.get('by_epoch', True) else 1
+        for key in SPANS:
+            if key not in schedule:
+                continue
+            value = schedule[key]
+            schedule[key] = (
+                [round(v * unit * factor) for v in value]
+                if isinstance(value, (list, tuple))
+                else round(value * unit * factor)
+            )
+        if 'end' in schedule:
+            schedule.end = max(schedule.end, schedule.get('begin', 0) + 1)
+        schedule.by_epoch = False
+        schedule.pop('convert_to_iter_based', None)
+    cfg.train_cfg = ConfigDict(
+        type='ResumableIterTrainLoop',
+        max_iters=protocol.iterations,
+        val_interval=math.ceil(protocol.iterations / protocol.evaluations),
+    )
+
+
+def _set_data(cfg: Config, labels: np.ndarray, held: np.ndarray, seed: int) -> None:
+    loader = cfg.train_dataloader
+    dataset = copy.deepcopy(_annotated(loader.dataset))
+    dataset.indices = labels.tolist()
+    loader.dataset = dict(type='SeededDataset', seed=seed, dataset=dataset)
+    loader.sampler = dict(type='SeededInfiniteSampler')
+    loader.pop('batch_sampler', None)
+    if not len(held):
+        cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
+        return
+    tested = copy.deepcopy(cfg.val_dataloader)
+    judged = _annotated(tested.dataset)
+    for key in ('data_root', 'data_prefix', 'ann_file', 'metainfo'):
+        judged.pop(key, None)
+        if key in dataset:
+            judged[key] = dataset[key]
+    judged.indices = held.tolist()
+    tested.dataset = judged
+    cfg.test_dataloader = tested
+    cfg.test_cfg = dict(type='TestLoop')
+    cfg.test_evaluator = copy.deepcopy(cfg.val_evaluator)
+
+
+def _annotated(dataset: ConfigDict) -> ConfigDict:
+    """The one data set of an annotation file within wrappers."""
+    while 'ann_file' not in dataset:
+        inner = dataset.get('dataset') or dataset.get('datasets')
+        if isinstance(inner, (list, tuple)):
+            if len(inner) != 1:
+                raise ValueError(
+                    f'a comparison needs one annotation file, the config has {len(inner)} data sets'
+                )
+            inner = ConfigDict(inner[0], **_inherited(dataset))
+        if inner is None:
+            raise ValueError(f'{dataset.get("type")} has no annotation file to take labels from')
+        dataset = inner
+    return dataset
+
+
+def _inherited(dataset: ConfigDict) -> dict:
+    # MMOCR's ConcatDataset hands its pipeline to its parts.
+    return {'pipeline': dataset.pipeline} if dataset.get('pipeline') else {}

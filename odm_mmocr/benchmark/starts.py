@@ -1,0 +1,102 @@
+"""What a backbone starts from, as a file that every run checks in the same way."""
+
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+
+from odm_mmocr.checkpoints import load_checkpoint
+from odm_mmocr.checkpoints.architecture import (
+    build_layout,
+    describe_architecture,
+    effective_normalization,
+    format_normalization,
+)
+from odm_mmocr.checkpoints.initializer import check_backbone
+from odm_mmocr.checkpoints.loading import without_counters
+from odm_mmocr.checkpoints.saving import save_checkpoint
+from odm_mmocr.checkpoints.swap import find_network
+
+from .protocol import RANDOM, Start
+
+PREFIXES = ('module.', 'backbone.')
+# Of a classifier, not of a backbone.
+CLASSIFIER = ('fc.', 'head.')
+
+
+def parse_start(text: str) -> Start:
+    """Read `random`, or `NAME=FILE`.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if text == RANDOM:
+        return Start(RANDOM)
+    name, separator, file = text.partition('=')
+    if not separator or not file:
+        raise ValueError(f'{text!r} is no start: random, or NAME=FILE with a backbone file')
+    if name == RANDOM or not name or not all(c.isalnum() or c in '-.' for c in name):
+        raise ValueError(
+            f'{name!r} cannot name a start: letters, digits, "-" and "." can, {RANDOM} is taken'
+        )
+    return Start(name, file)
+
+
+def prepare_start(start: Start, cfg: Config, folder: str | os.PathLike) -> tuple[Start, str]:
+    """Check that a file fits the backbone of a config, and make it one that says what it is.
+
+    Exported backbones are taken as they are. Bare weights, such as those that torchvision
+    publishes for ImageNet, are written into one, with the detector's architecture and
+    normalisation as theirs.
+
+    Args:
+        start: The start.
+        cfg: Config of the detector.
+        folder: For the files that are written.
+
+    Returns:
+        The start with the file to use, and what it is, for people.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It does not fit; it says where.
+    """
+    if start.file is None:
+        return start, 'random weights'
+    content = load_checkpoint(start.file)
+    network, _, scope = find_network(cfg)
+    architecture = describe_architecture(network.backbone, scope)
+    meta = content.get('meta')
+    if isinstance(meta, dict) and 'architecture' in meta:
+        check_backbone(build_layout(architecture), content, start.file)
+        what = f'exported backbone, iteration {meta.get("iteration")}'
+        if meta.get('converted_from'):
+            what = f'converted from {meta["converted_from"]}'
+        return Start(start.name, str(Path(start.file).resolve())), what
+    weights = _bare(content.get('state_dict', content))
+    normalization = effective_normalization(cfg.model.get('data_preprocessor'))
+    exported = dict(
+        state_dict=weights,
+        meta=dict(architecture=architecture, normalization=normalization),
+    )
+    count = check_backbone(build_layout(architecture), exported, start.file)
+    path = Path(folder).resolve() / f'{start.name}.pth'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(exported, path)
+    return (
+        Start(start.name, str(path)),
+        f'bare weights, {count} tensors, used with {format_normalization(normalization)}',
+    )
+
+
+def _bare(weights: dict) -> dict:
+    """Strip what training wraps around a backbone, and what classifiers have besides."""
+    bare = dict(weights)
+    for prefix in PREFIXES:
+        inner = {k.removeprefix(prefix): v for k, v in bare.items() if k.startswith(prefix)}
+        bare = inner or bare
+    return {
+        key: tensor
+        for key, tensor in without_counters(bare).items()
+        if not key.startswith(CLASSIFIER)
+    }

@@ -1,0 +1,132 @@
+import copy
+import json
+
+import pytest
+
+from odm_mmocr.benchmark import Protocol, Recipe, Run, Start
+from odm_mmocr.benchmark.run_config import (
+    build_run_config,
+    full_iterations,
+    load_annotated,
+    name_data,
+)
+from odm_mmocr.benchmark.starts import prepare_start
+from odm_mmocr.checkpoints import load_config
+
+STOCK = 'mmocr::textdet/dbnet/dbnet_resnet18_fpnc_1200e_icdar2015.py'
+PANET = 'mmocr::textdet/panet/panet_resnet18_fpem-ffm_600e_icdar2015.py'
+
+
+def build(config, options=None, backbone=None, images=1000, **settings):
+    run = dict(start='a', fraction=0.1, seed=3, recipe=Recipe(0.3)) | settings
+    protocol = Protocol(config, 600, options or {}, evaluations=4, holdout=0.1)
+    return build_run_config(protocol, Run(**run), backbone, images, 'work')
+
+
+def test_length_of_a_stock_schedule():
+    cfg = load_config(STOCK)
+    assert full_iterations(cfg, 1000) == 1200 * 63  # batches of 16
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=77)
+    assert full_iterations(cfg, 1000) == 77
+
+
+def test_schedule_is_compressed_as_a_whole():
+    cfg = build(STOCK)
+    assert cfg.train_cfg == dict(type='ResumableIterTrainLoop', max_iters=600, val_interval=150)
+    (schedule,) = cfg.param_scheduler
+    assert (schedule.type, schedule.end, schedule.by_epoch) == ('PolyLR', 600, False)
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(0.3 * 0.007)
+
+
+def test_schedule_in_iterations_and_warm_up(detector):
+    warm_up, cosine = build(detector).param_scheduler
+    assert (warm_up.begin if 'begin' in warm_up else 0, warm_up.end) == (0, 30)
+    assert cosine.begin == 30
+
+
+def test_milestones():
+    options = {'param_scheduler': [dict(type='MultiStepLR', milestones=[400, 800], end=1200)]}
+    (schedule,) = build(STOCK, options).param_scheduler
+    assert (schedule.milestones, schedule.end) == ([200, 400], 600)
+
+
+def test_schedule_of_another_kind():
+    with pytest.raises(ValueError, match='ExponentialLR'):
+        build(STOCK, {'param_scheduler': [dict(type='ExponentialLR', gamma=0.9)]})
+
+
+def test_labels_of_the_run_and_images_held_out():
+    cfg = build(STOCK)
+    trained = cfg.train_dataloader.dataset.dataset.indices
+    held = cfg.test_dataloader.dataset.indices
+    assert (len(trained), len(held)) == (90, 100)
+    assert not set(trained) & set(held)
+    assert cfg.test_dataloader.dataset.ann_file == 'textdet_train.json'
+    assert cfg.val_dataloader.dataset.ann_file == 'textdet_test.json'
+    assert 'indices' not in cfg.val_dataloader.dataset
+    test_pipeline = cfg.val_dataloader.dataset.pipeline
+    assert cfg.test_dataloader.dataset.pipeline == test_pipeline != cfg.train_pipeline
+
+
+def test_nothing_held_out():
+    run = Run('a', 1.0, 0, Recipe())
+    cfg = build_run_config(Protocol(STOCK, 10, holdout=0.0), run, None, 1000, 'work')
+    assert cfg.test_dataloader is None
+    assert len(cfg.train_dataloader.dataset.dataset.indices) == 1000
+
+
+def test_all_layers_learn_whatever_the_stock_config_freezes():
+    assert load_config('mmocr::textdet/panet/panet_resnet50_fpem-ffm_600e_icdar2017.py')
+    cfg = build(PANET)
+    assert cfg.model.backbone.frozen_stages == -1
+    assert cfg.model.backbone.norm_eval is False
+    frozen = build(PANET, recipe=Recipe(1.0, frozen_statistics=True))
+    assert frozen.model.backbone.norm_eval is True
+
+
+def test_starts_differ_in_nothing_but_the_backbone(detector, weights_file, tmp_path):
+    start, _ = prepare_start(Start('b', str(weights_file)), load_config(detector), tmp_path)
+    random, loaded = build(detector), build(detector, backbone=start.file)
+    assert random.model.backbone.pop('init_cfg') is None
+    assert loaded.model.backbone.pop('init_cfg').checkpoint == start.file
+    assert random.to_dict() == loaded.to_dict()
+
+
+def test_seed_decides_labels_weights_and_data(detector):
+    first, second = build(detector), build(detector, seed=4)
+    assert first.randomness.seed == 3
+    assert first.train_dataloader.dataset.seed == 3
+    indices = [c.train_dataloader.dataset.dataset.indices for c in (first, second)]
+    assert indices[0] != indices[1]
+
+
+def test_the_options_of_the_protocol_stay_as_they_are(detector, options):
+    before = copy.deepcopy(options)
+    build(detector, options, images=10, fraction=0.5)
+    assert options == before
+
+
+def test_number_of_training_images(detector, options):
+    assert len(load_annotated(load_config(detector, options).train_dataloader)) == 10
+
+
+def test_annotation_that_is_missing(detector):
+    cfg = load_config(detector, {'train_dataloader.dataset.dataset.data_root': 'no'})
+    with pytest.raises(FileNotFoundError):
+        load_annotated(cfg.train_dataloader)
+
+
+def test_generated_images_are_named_so(detector, options, dataset, tmp_path):
+    assert name_data(load_config(detector, options).val_dataloader) == dataset.name
+    content = json.loads((dataset / 'textspotting_test.json').read_text())
+    content['metainfo']['generated'] = dict(by='a program')
+    (tmp_path / 'textspotting_test.json').write_text(json.dumps(content))
+    cfg = load_config(detector, {'val_dataloader.dataset.data_root': str(tmp_path)})
+    assert name_data(cfg.val_dataloader) == f'{tmp_path.name} (generated)'
+
+
+def test_several_annotation_files():
+    parts = [dict(type='OCRDataset', ann_file=name, pipeline=[]) for name in 'ab']
+    concat = dict(_delete_=True, type='ConcatDataset', datasets=parts)
+    with pytest.raises(ValueError, match='one annotation file, the config has 2'):
+        build(STOCK, {'train_dataloader.dataset': concat})
