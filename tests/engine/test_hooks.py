@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 
 from odm_mmocr.checkpoints.saving import WholeFileBackend
-from odm_mmocr.engine import DataFaultsHook
+from odm_mmocr.engine import DataFaultsHook, hooks
 from odm_mmocr.structures import ODMDataSample
 
 
@@ -133,3 +133,59 @@ def test_deferred_losses_are_the_same_and_there_when_they_are_wanted(make_runner
     assert read[0] == list(range(1, steps + 1))
     assert read[1] == [0, 0, 3, 4, 4, 6, steps if steps == 7 else 6, 8][:steps]
     assert histories[1] == pytest.approx(histories[0])
+
+
+class _Detector(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.backbone = torch.nn.Conv2d(3, 16, 3)
+        self.det_head = torch.nn.Conv2d(16, 16, 3)
+        self.seen = []
+
+    def forward(self, images):
+        features = self.backbone(images)
+        self.seen.append(features.dtype)
+        return self.det_head(features)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='the hook is for machines without a GPU')
+@pytest.mark.parametrize('multiplies', [True, False])
+def test_detectors_are_tested_in_bfloat16_where_the_cpu_has_it(monkeypatch, multiplies):
+    monkeypatch.setattr(hooks, 'multiplies_bfloat16', lambda: multiplies)
+    model, images = _Detector(), torch.randn(1, 3, 24, 32)
+    with torch.no_grad():
+        plain = model(images)
+    runner, hook = SimpleNamespace(model=model), hooks.CpuDetectionHook()
+    hook.before_run(runner)
+    assert model.backbone.weight.is_contiguous(memory_format=torch.channels_last)
+    for before, after in ((hook.before_val, hook.after_val), (hook.before_test, hook.after_test)):
+        before(runner)
+        with torch.no_grad():
+            fast = model(images)
+        after(runner)
+        assert model.seen[-1] == (torch.bfloat16 if multiplies else torch.float32)
+        assert fast.dtype == torch.float32
+        torch.testing.assert_close(fast, plain, rtol=0.05, atol=0.05)
+    with torch.no_grad():
+        model(images)
+    assert model.seen[-1] == torch.float32
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='the hook is for machines without a GPU')
+def test_networks_without_a_head_that_is_known_stay_in_float32(monkeypatch):
+    monkeypatch.setattr(hooks, 'multiplies_bfloat16', lambda: True)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3))
+    runner, hook = SimpleNamespace(model=model), hooks.CpuDetectionHook()
+    hook.before_run(runner)
+    hook.before_val(runner)
+    with torch.no_grad():
+        assert model(torch.randn(1, 3, 8, 8)).dtype == torch.float32
+    hook.after_val(runner)
+
+
+def test_maps_become_float32_wherever_a_head_puts_them():
+    maps = dict(a=[torch.ones(1, dtype=torch.bfloat16)], b=(torch.ones(1, dtype=torch.int64), 'x'))
+    changed = hooks._float32(maps)
+    assert changed['a'][0].dtype == torch.float32
+    assert changed['b'][0].dtype == torch.int64
+    assert changed['b'][1] == 'x'
