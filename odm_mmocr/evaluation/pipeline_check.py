@@ -21,7 +21,6 @@ from .pipeline_judgement import (
     Judgement,
     Reader,
     Word,
-    as_points,
     frame,
     image_file,
     is_ignored,
@@ -29,6 +28,7 @@ from .pipeline_judgement import (
     run_seeded,
 )
 from .pipeline_report import Finding, PipelineReport, StepReport
+from .shapes import as_points
 
 
 class PipelineError(ValueError):

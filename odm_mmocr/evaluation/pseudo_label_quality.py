@@ -8,8 +8,8 @@ import numpy as np
 
 from odm_mmocr.datasets.annotation_files import AnnotatedWord
 
-from .pipeline_judgement import polygon_shape
 from .reading import letters_and_digits, same_word
+from .shapes import polygon_shape
 
 MIN_IOU = 0.5
 # Of a word's area, on unreadable text, from which on nobody can say whether the word is right.

@@ -1,15 +1,14 @@
 """OCR engines behind one small interface."""
 
 import math
-from collections.abc import Sequence
 from typing import Protocol
 
 import cv2
 import numpy as np
 
+from .line_reader import LineReader, load_rapidocr
 from .words import ReadWord
 
-INSTALL = 'install the extra: pip install "odm_mmocr[pseudo]"'
 # RapidOCR's own values: the score of a line, the shorter and the longer side for the detector.
 MIN_SCORE = 0.5
 SHORTER_SIDE = 736
@@ -24,11 +23,6 @@ MIN_SIDE = 2  # pixels, of a box that can be cut out
 # Most ratio of longer to shorter side; thinner images, in which the detector finds little, are
 # padded.
 THIN = 15
-HEIGHT = 48  # pixels, at which the recogniser reads
-# Least and most width of its input: short words need not be padded further (on words of ICDAR 2015
-# 48 to 480 pixels read the same share), long lines are squeezed.
-_MIN_WIDTH, _MAX_WIDTH = 160, 4000
-_BATCH_AREA = 6 * 320 * HEIGHT  # pixels at once
 
 
 class OCREngine(Protocol):
@@ -81,28 +75,9 @@ class RapidOCREngine:
             )
         if len(margins) != 2 or not all(0 <= margin <= 0.4 for margin in margins):
             raise ValueError(f'margins={margins!r}: expected two shares from 0 to 0.4')
-        try:
-            from rapidocr import RapidOCR
-        except ImportError as error:
-            raise ImportError(
-                f'RapidOCREngine needs the package {error.name}; {INSTALL}'
-            ) from error
-        _check_device(device)
-        cores = -1 if threads is None else threads
-        onnxruntime = 'EngineConfig.onnxruntime'
-        engine = RapidOCR(
-            params={
-                'Global.log_level': 'error',
-                f'{onnxruntime}.intra_op_num_threads': cores,
-                f'{onnxruntime}.inter_op_num_threads': cores,
-                f'{onnxruntime}.use_cuda': device == 'cuda',
-                'Det.limit_side_len': 1,  # images are resized here
-            }
-        )
+        engine = load_rapidocr(threads, device)
         self._detector = engine._load_det_model()
-        self._classifier = engine._load_cls_model()
-        self._recognizer = engine._load_rec_model()
-        self._characters = self._recognizer.postprocess_op.character
+        self._reader = LineReader(engine)
         self.min_score = min_score
         self.shorter_side = shorter_side
         self.longer_side = longer_side
@@ -121,23 +96,14 @@ class RapidOCREngine:
         """
         boxes, certainties = self._detect(image)
         crops = [cut_out(image, box) for box in boxes]
-        if not crops:
-            return []
-        turns = self._classifier(crops).cls_res
-        threshold = self._classifier.cls_thresh
         lines = []
-        for index, (turn, certainty) in enumerate(turns):
-            # As the classifier does: a picture is turned only where it is sure.
-            if '180' in turn and certainty > threshold:
-                crops[index] = cv2.rotate(crops[index], cv2.ROTATE_180)
-                boxes[index] = np.roll(boxes[index], -2, axis=0)
-        readings = self._recognize(crops)
-        for box, certainty, reading in zip(boxes, certainties, readings, strict=True):
-            text, centers, scores = reading
-            score = min(float(scores.mean()), 1.0) if text.strip() else 0.0
-            if score >= self.min_score:
-                box, centers = _narrow(box, centers, *self.margins)
-                lines.append(ReadWord(text, box, score, certainty, centers, scores))
+        for box, certainty, line in zip(boxes, certainties, self._reader(crops), strict=True):
+            if line.score >= self.min_score:
+                box = np.roll(box, -2, axis=0) if line.turned else box
+                box, centers = _narrow(box, line.centers, *self.margins)
+                lines.append(
+                    ReadWord(line.text, box, line.score, certainty, centers, line.certainties)
+                )
         return lines
 
     def _detect(self, image: np.ndarray) -> tuple[list[np.ndarray], list[float]]:
@@ -158,30 +124,6 @@ class RapidOCREngine:
         found.sort(key=lambda item: (item[0][:, 1].min(), item[0][:, 0].min()))
         return [box for box, _ in found], [score for _, score in found]
 
-    def _recognize(self, crops: list[np.ndarray]) -> list[tuple]:
-        """Text of each picture, and of its characters the places, 0 to 1 or None, and scores."""
-        widths = [_width(crop) for crop in crops]
-        readings: list = [None] * len(crops)
-        for batch in _batches(widths):
-            width = max(_MIN_WIDTH, *(widths[i] for i in batch))
-            pictures = np.stack([_prepare(crops[i], widths[i], width) for i in batch])
-            for i, probabilities in zip(batch, self._recognizer.session(pictures), strict=True):
-                readings[i] = self._decode(probabilities, width / widths[i])
-        return readings
-
-    def _decode(self, probabilities: np.ndarray, padding: float) -> tuple:
-        """Greedy decoding of CTC: one character of each run of the same one, but for the blank."""
-        best = probabilities.argmax(1)
-        starts = np.flatnonzero(np.diff(best, prepend=-1))
-        ends = np.append(starts[1:], len(best))
-        runs = [(a, b) for a, b in zip(starts, ends) if best[a] != 0]
-        text = ''.join(self._characters[best[a]] for a, _ in runs)
-        scores = np.array([probabilities[a, best[a]] for a, _ in runs], np.float64)
-        centers = np.array([(a + b) / 2 for a, b in runs]) * padding / len(best)
-        # Where letters are narrower than its steps, it goes on into the padding: no places then.
-        beyond = len(runs) and centers.max() > 1 + padding / len(best)
-        return text, None if beyond else centers.clip(0, 1), scores
-
 
 def order_by_reading(box: np.ndarray) -> np.ndarray:
     """Let a high and narrow box start at its upper right corner: it is read downwards.
@@ -193,17 +135,23 @@ def order_by_reading(box: np.ndarray) -> np.ndarray:
     return np.roll(box, -1, axis=0) if height >= UPRIGHT * width else box
 
 
-def _check_device(device: str) -> None:
-    if device not in ('cpu', 'cuda'):
-        raise ValueError(f"device must be 'cpu' or 'cuda', not {device!r}")
-    if device == 'cuda':
-        import onnxruntime
+def from_upper_left(box: np.ndarray) -> np.ndarray:
+    """Let a box start at its upper left corner: the edge that runs most to the right is the top.
 
-        if 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
-            raise ValueError(
-                "device='cuda': the installed onnxruntime runs on the CPU only; install "
-                'onnxruntime-gpu in its place'
-            )
+    Args:
+        box: (4, 2), convex, clockwise from any corner.
+    """
+    edges = np.roll(box, -1, axis=0) - box
+    return np.roll(box, -int(np.argmax(edges[:, 0])), axis=0)
+
+
+def enclosing_rectangle(polygon: np.ndarray) -> np.ndarray:
+    """The least rectangle around a polygon, float32 (4, 2), from its upper left corner clockwise.
+
+    Args:
+        polygon: float32 (n, 2).
+    """
+    return from_upper_left(cv2.boxPoints(cv2.minAreaRect(polygon)))
 
 
 def _pad_thin(image: np.ndarray) -> np.ndarray:
@@ -268,29 +216,3 @@ def cut_out(image: np.ndarray, line: np.ndarray) -> np.ndarray:
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
-
-
-def _width(crop: np.ndarray) -> int:
-    """Of a picture at the height at which it is read."""
-    height, width = crop.shape[:2]
-    return min(max(1, math.ceil(HEIGHT * width / height)), _MAX_WIDTH)
-
-
-def _batches(widths: Sequence[int]) -> list[list[int]]:
-    """Pictures of similar widths together."""
-    batches: list[list[int]] = []
-    for index in sorted(range(len(widths)), key=lambda i: widths[i]):
-        width = max(_MIN_WIDTH, widths[index])
-        if batches and (len(batches[-1]) + 1) * width * HEIGHT <= _BATCH_AREA:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches
-
-
-def _prepare(crop: np.ndarray, width: int, padded_width: int) -> np.ndarray:
-    """float32 (3, 48, padded width), -1 to 1; the padding is 0."""
-    picture = np.zeros((3, HEIGHT, padded_width), np.float32)
-    resized = cv2.resize(crop, (width, HEIGHT)).astype(np.float32)
-    picture[:, :, :width] = resized.transpose(2, 0, 1) / 127.5 - 1
-    return picture

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from mmengine.registry import DefaultScope
 from mmocr.apis import TextDetInferencer, TextRecInferencer
 
-from .engines import MIN_SIDE, cut_out, order_by_reading
+from .engines import MIN_SIDE, cut_out, enclosing_rectangle, order_by_reading
 from .words import ReadWord
 
 
@@ -64,7 +63,8 @@ class MMOCREngine:
             corner = np.float32(image.shape[1::-1])
             kept = []
             for polygon, score in zip(prediction['polygons'], prediction['scores'], strict=True):
-                box = _rectangle(np.float32(polygon).reshape(-1, 2)).clip(0, corner)
+                box = enclosing_rectangle(np.float32(polygon).reshape(-1, 2))
+                box = order_by_reading(box).clip(0, corner)
                 sides = np.linalg.norm(box - np.roll(box, -1, axis=0), axis=1)
                 if sides.min() >= MIN_SIDE:
                     kept.append((box, float(score)))
@@ -83,12 +83,3 @@ class MMOCREngine:
 
     def _run(self, inferencer: TextDetInferencer | TextRecInferencer, images: list) -> list[dict]:
         return inferencer(images, batch_size=self.batch_size, progress_bar=False)['predictions']
-
-
-def _rectangle(polygon: np.ndarray) -> np.ndarray:
-    """The least rectangle around a polygon, its corners in reading order."""
-    box = cv2.boxPoints(cv2.minAreaRect(polygon))
-    # From the upper left corner clockwise: the edge that runs most to the right is the top.
-    edges = np.roll(box, -1, axis=0) - box
-    box = np.roll(box, -int(np.argmax(edges[:, 0])), axis=0)
-    return order_by_reading(box)

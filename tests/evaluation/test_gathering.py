@@ -14,6 +14,7 @@ from mmengine.evaluator import BaseMetric
 
 from odm_mmocr.evaluation import (
     DestylizationMetric,
+    EndToEndMetric,
     PromptControlMetric,
     ReadBackMetric,
     RetrievalMetric,
@@ -34,7 +35,17 @@ def samples():
         yield dict(
             pred_destylized=dict(probability=torch.from_numpy(rng.random((1, 24, 32)))),
             gt_destylized=dict(maps, ignore=torch.zeros(1, 24, 32, dtype=bool)),
-            gt_instances=dict(polygons=[word], prompted=torch.tensor([True])),
+            gt_instances=dict(
+                polygons=[word],
+                prompted=torch.tensor([True]),
+                texts=['word'],
+                ignored=torch.tensor([index == 2]),
+            ),
+            pred_instances=dict(
+                polygons=[word] * (index % 3),
+                texts=['word', 'ward'][: index % 3],
+                scores=torch.tensor([0.4 + 0.08 * index, 0.6][: index % 3]),
+            ),
             pred_features=dict(image=features[0], text=features[1]),
             prompt=dict(texts=[f'word{index}'], shown=torch.tensor([True])),
         )
@@ -43,7 +54,12 @@ def samples():
 def evaluate(chosen):
     made = list(samples())
     figures = {}
-    for metric in (DestylizationMetric(), PromptControlMetric(), RetrievalMetric(ks=(1, 3))):
+    for metric in (
+        DestylizationMetric(),
+        PromptControlMetric(),
+        RetrievalMetric(ks=(1, 3)),
+        EndToEndMetric(),
+    ):
         for index in chosen:
             metric.process([], [made[index]])
         figures.update(metric.evaluate(COUNT))
@@ -81,7 +97,7 @@ def test_figures_do_not_depend_on_the_number_of_processes(tmp_path):
         for worker in workers:
             worker.kill()
     expected = evaluate(range(COUNT))
-    assert len(expected) > 15
+    assert len(expected) > 29
     for rank in range(PROCESSES):
         assert json.loads((tmp_path / f'{rank}.json').read_text()) == expected
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from odm_mmocr.pseudo_label import RapidOCREngine, split_line
-from odm_mmocr.pseudo_label.engines import _batches, _narrow, order_by_reading
+from odm_mmocr.pseudo_label.engines import _narrow, enclosing_rectangle, order_by_reading
 from odm_mmocr.rendering import render_label
 
 
@@ -30,12 +30,15 @@ def test_margins_are_taken_off_boxes_and_places():
     assert np.ptp(letter[:, 0]) == pytest.approx(3)
 
 
-def test_batches_hold_similar_widths_and_every_picture_once():
-    widths = [900, 50, 2000, 60, 4000, 55, 70]
-    batches = _batches(widths)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(widths)))
-    assert batches[0][:4] == [1, 5, 3, 6]
-    assert [4] in batches
+@pytest.mark.parametrize('degrees', range(-40, 41, 10))
+def test_rectangles_start_at_the_upper_left(degrees):
+    angle = np.deg2rad(degrees)
+    turn = np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
+    box = np.array([(0, 0), (90, 0), (90, 20), (0, 20)]) @ turn + 100
+    curved = np.concatenate((box[:1], box[:2].mean(0, keepdims=True), box[1:]))
+    for start in range(4):
+        found = enclosing_rectangle(np.float32(np.roll(curved, start, axis=0)))
+        np.testing.assert_allclose(found, box, atol=0.01)
 
 
 @pytest.fixture(scope='module')

@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from odm_mmocr.pseudo_label import split_line
 from odm_mmocr.pseudo_label.labeller import check_word
-from odm_mmocr.pseudo_label.mmocr_engine import MMOCREngine, _rectangle
+from odm_mmocr.pseudo_label.mmocr_engine import MMOCREngine
 
 CONFIGS = Path(mmocr.__file__).parent / '.mim' / 'configs'
 
@@ -118,17 +118,6 @@ def test_without_words_nothing_is_recognised(monkeypatch):
     engine._detector = Networks([dict(polygons=[], scores=[])])
     engine._recognizer = None
     assert engine(np.zeros((60, 120, 3), np.uint8)) == []
-
-
-@pytest.mark.parametrize('degrees', range(-40, 41, 10))
-def test_rectangles_start_at_the_upper_left(degrees):
-    angle = np.deg2rad(degrees)
-    turn = np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
-    box = np.array([(0, 0), (90, 0), (90, 20), (0, 20)]) @ turn + 100
-    curved = np.concatenate((box[:1], box[:2].mean(0, keepdims=True), box[1:]))
-    for start in range(4):
-        found = _rectangle(np.float32(np.roll(curved, start, axis=0)))
-        np.testing.assert_allclose(found, box, atol=0.01)
 
 
 def test_models_that_are_not_there():
