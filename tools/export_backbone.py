@@ -15,6 +15,7 @@ from odm_mmocr.checkpoints import (
     architecture_name,
     check_fit,
     extract_backbone,
+    halve_backbone,
     load_checkpoint,
     load_config,
     recalibrate_backbone,
@@ -55,6 +56,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--no-ema', action='store_true', help='take the raw weights, not the averaged ones'
     )
+    parser.add_argument(
+        '--half', action='store_true', help='store convolutions in half precision: half the size'
+    )
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     parser.add_argument('--device', default=device, help='for --recalibrate (default: %(default)s)')
     args = parser.parse_args(argv)
@@ -93,6 +97,8 @@ def export(args: argparse.Namespace) -> None:
         compare(backbone, cfg, args)
     if args.recalibrate:
         backbone = recalibrate_backbone(backbone, cfg, args.recalibrate, args.device)
+    if args.half:
+        backbone = halve_backbone(backbone)
     name = architecture_name(backbone)
     out = args.out or args.checkpoint.parent / f'backbone_{name}.pth'
     save_checkpoint(backbone, out)

@@ -2,7 +2,7 @@
 
 from .configs import ConfigOptions, find_config, load_config, read_config_text
 from .conversion import Conversion, convert_released, read_characters, released_checkpoint
-from .export import architecture_name, export_backbone, extract_backbone
+from .export import architecture_name, export_backbone, extract_backbone, halve_backbone
 from .initializer import ODMPretrained, load_backbone
 from .loading import check_fit, latest_checkpoint, load_checkpoint, without_counters
 from .recalibration import recalibrate_backbone, recalibrate_batch_norm
@@ -22,6 +22,7 @@ __all__ = [
     'extract_backbone',
     'find_config',
     'from_released',
+    'halve_backbone',
     'latest_checkpoint',
     'load_backbone',
     'load_checkpoint',

@@ -6,7 +6,14 @@ from mmengine.registry import init_default_scope
 from mmocr.registry import MODELS
 
 from odm_mmocr import __version__
-from odm_mmocr.checkpoints import architecture_name, export_backbone, extract_backbone, load_config
+from odm_mmocr.checkpoints import (
+    architecture_name,
+    export_backbone,
+    extract_backbone,
+    halve_backbone,
+    load_config,
+    save_checkpoint,
+)
 
 RESNET18 = dict(type='mmdet.ResNet', depth=18, norm_eval=False, init_cfg=dict(type='Xavier'))
 PREFIX = 'image_encoder.backbone.'
@@ -155,3 +162,33 @@ def test_diverged_weights_are_not_exported(checkpoint, tmp_path):
     with pytest.raises(ValueError, match=r'bn1\.bias of the backbone.*not finite'):
         export_backbone(dict(checkpoint, state_dict=weights), tmp_path / 'backbone.pth')
     assert not list(tmp_path.iterdir())
+
+
+def test_half_precision_halves_the_file_and_starts_a_network_as_before(checkpoint, tmp_path):
+    whole = export_backbone(checkpoint, tmp_path / 'whole.pth')
+    half = halve_backbone(whole)
+    save_checkpoint(half, tmp_path / 'half.pth')
+    sizes = [(tmp_path / name).stat().st_size for name in ('half.pth', 'whole.pth')]
+    assert sizes[0] < 0.51 * sizes[1]
+    assert half['meta'] == dict(whole['meta'], precision='float16')
+    init_default_scope('mmocr')
+    network = MODELS.build(
+        dict(
+            RESNET18,
+            init_cfg=dict(type='ODMPretrained', checkpoint=str(tmp_path / 'half.pth')),
+        )
+    )
+    network.init_weights()
+    for key, tensor in network.state_dict().items():
+        assert tensor.dtype == whole['state_dict'][key].dtype
+        torch.testing.assert_close(tensor, whole['state_dict'][key], rtol=1e-3, atol=1e-6)
+        if tensor.dim() == 1:
+            assert torch.equal(tensor, whole['state_dict'][key])
+
+
+def test_weights_beyond_half_precision(checkpoint):
+    backbone = extract_backbone(checkpoint)
+    weights = dict(backbone['state_dict'])
+    weights['conv1.weight'] = weights['conv1.weight'] + 1e5
+    with pytest.raises(ValueError, match=r'conv1\.weight has weights beyond'):
+        halve_backbone(dict(backbone, state_dict=weights))

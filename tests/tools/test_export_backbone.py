@@ -43,6 +43,13 @@ def test_default_name_and_weights(export, checkpoint, tmp_path, capsys):
     assert torch.equal(raw['state_dict']['bn1.bias'], averaged['state_dict']['bn1.bias'] + 1)
 
 
+def test_half_precision(export, checkpoint, tmp_path):
+    export(checkpoint, '--half', '--out', tmp_path / 'half.pth')
+    content = load_backbone(tmp_path / 'half.pth')
+    assert content['meta']['precision'] == 'float16'
+    assert content['state_dict']['conv1.weight'].dtype == torch.float16
+
+
 def test_config_stands_in_for_the_one_in_the_checkpoint(export, checkpoint, tmp_path):
     bare = tmp_path / 'bare.pth'
     torch.save(dict(state_dict=torch.load(checkpoint)['state_dict']), bare)
