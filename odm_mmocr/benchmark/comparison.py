@@ -1,36 +1,59 @@
 """The whole comparison: search, runs with all seeds, table and plot."""
 
+import hashlib
+import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 import torch
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 
-from odm_mmocr.checkpoints import find_config, load_config
-from odm_mmocr.checkpoints.architecture import effective_normalization, format_normalization
+from odm_mmocr.checkpoints import find_config
+from odm_mmocr.checkpoints.architecture import format_normalization
 from odm_mmocr.checkpoints.saving import written_whole
 
-from .execution import Executor, Outcome
+from .execution import Executor, Outcome, locked
 from .protocol import (
+    RANDOM,
     Protocol,
     Recipe,
     Run,
     Start,
     choose_labels,
     final_runs,
+    keep_inputs,
     keep_protocol,
     percent,
     search_runs,
     split_labels,
 )
-from .report import describe_fairness, draw_comparison, format_table, write_runs, write_table
+from .report import (
+    describe_doubts,
+    describe_fairness,
+    draw_comparison,
+    format_table,
+    write_runs,
+    write_table,
+)
 from .results import FinishedRun, choose_recipes, finished_run, summarise
-from .run_config import build_run_config, full_iterations, load_annotated, name_data
-from .starts import prepare_start
+from .run_config import (
+    build_run_config,
+    full_iterations,
+    load_annotated,
+    load_detector,
+    name_data,
+)
+from .starts import network_normalization, prepare_start
 
 SHORT = 10  # a short schedule is this much shorter than the config's own
+# What parts of a plan are called in the names of runs.
+NAMED = dict(starts=lambda start: start.name, fractions=percent)
 
 
 @dataclass(frozen=True)
@@ -63,12 +86,13 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name in ('starts', 'fractions', 'seeds', 'recipes'):
-            values = list(getattr(self, name))
-            keys = [value.name for value in values] if name == 'starts' else values
-            if not values:
+            keys = [NAMED.get(name, str)(value) for value in getattr(self, name)]
+            if not keys:
                 raise ValueError(f'a comparison needs {name}')
             if len(set(keys)) < len(keys):
-                raise ValueError(f'{name}: {", ".join(map(str, keys))}; each may stand there once')
+                raise ValueError(f'{name}: {", ".join(keys)}; each may stand there once')
+        if wrong := [seed for seed in self.seeds if seed < 0]:
+            raise ValueError(f'a seed is 0 or more, not {wrong[0]}')
         if len(self.recipes) > 1 and not self.holdout:
             raise ValueError(
                 'several learning rates need images to choose by: holdout must be above 0'
@@ -88,15 +112,18 @@ class Comparison:
 
     Raises:
         FileNotFoundError: Config, annotation or a backbone file is missing.
-        ValueError: A file does not fit the detector, or the folder holds runs of another protocol.
+        ValueError: A file does not fit the detector, or the folder holds runs of another protocol
+            or of other files.
     """
 
     def __init__(self, plan: Plan, folder: str | os.PathLike) -> None:
         self._plan = plan
         self._folder = Path(folder)
         path = find_config(plan.config)
-        cfg = load_config(str(path), plan.options)
-        self._images = len(load_annotated(cfg.train_dataloader))
+        cfg = load_detector(str(path), plan.options)
+        images = load_annotated(cfg.train_dataloader)
+        tests = load_annotated(cfg.val_dataloader)
+        self._images = len(images)
         self._data = name_data(cfg.val_dataloader)
         holdout = plan.holdout if len(plan.recipes) > 1 else 0.0
         full = full_iterations(cfg, self._images)
@@ -109,14 +136,19 @@ class Comparison:
         )
         pool, held = split_labels(self._images, holdout)
         counts = [len(choose_labels(pool, f, plan.seeds[0])) for f in plan.fractions]
-        prepared = [prepare_start(start, cfg, self._folder / 'starts') for start in plan.starts]
-        self._files = {start.name: start.file for start, _ in prepared}
-        keep_protocol(self.protocol, self._folder)
+        with self._alone():
+            prepared = [prepare_start(start, cfg, self._folder / 'starts') for start in plan.starts]
+            self._files = {start.name: start.file for start, _ in prepared}
+            for start in plan.starts:  # what does not fit is told before anything is trained
+                run = Run(start.name, plan.fractions[0], plan.seeds[0], plan.recipes[0])
+                self._configure(run, self._folder)
+            keep_protocol(self.protocol, self._folder)
+            keep_inputs(_fingerprints(cfg, images, tests, self._files), self._folder)
         self._learning_rate = cfg.optim_wrapper.optimizer.lr
         batch = cfg.train_dataloader.batch_size
         self.settings = {
             'detector': Path(plan.config).stem,
-            'test images': f'{len(load_annotated(cfg.val_dataloader))} of {self._data}',
+            'test images': f'{len(tests)} of {self._data}{_describe_overlap(images, tests)}',
             'schedule': f'{self.protocol.iterations} iterations of {batch} images (the config has '
             f'{full}), learning rate schedule scaled with it; the last weights count',
             'labels': ', '.join(
@@ -132,11 +164,9 @@ class Comparison:
             + f' (lr1 is {self._learning_rate:g})',
             'seeds': ', '.join(map(str, plan.seeds))
             + ' (of the labelled images, the weights that are drawn, the data)',
-            'optimizer': f'{cfg.optim_wrapper.optimizer.type}, the same for all layers',
+            'optimizer': f'{cfg.optim_wrapper.optimizer.type}, for each layer as the config has it',
             'frozen stages': 'none',
-            'normalisation': format_normalization(
-                effective_normalization(cfg.model.get('data_preprocessor'))
-            ),
+            'normalisation': format_normalization(network_normalization(cfg)),
             'machine': _machine(),
             **{f'start {start.name}': what for start, what in prepared},
         }
@@ -175,20 +205,31 @@ class Comparison:
         final = [
             run for run in finished if run.run.recipe == chosen[run.run.start, run.run.fraction]
         ]
-        self._write(final + _finished(others), finished + _finished(others))
-        return [f'{o.run.name}: {o.error}' for o in (*searched, *others) if o.result is None]
+        failures = [f'{o.run.name}: {o.error}' for o in (*searched, *others) if o.result is None]
+        with self._alone():
+            self._write(final + _finished(others), finished + _finished(others), failures)
+        return failures
 
     def _configure(self, run: Run, folder: Path) -> str:
         backbone = self._files[run.start]
         cfg = build_run_config(self.protocol, run, backbone, self._images, str(folder.resolve()))
         return cfg.pretty_text
 
-    def _write(self, final: list[FinishedRun], every: list[FinishedRun]) -> None:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other programs from writing into the folder at the same time."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with locked(self._folder / '.lock', Event()):
+            yield
+
+    def _write(
+        self, final: list[FinishedRun], every: list[FinishedRun], failures: list[str]
+    ) -> None:
         rows = summarise(final)
-        text = (
-            f'{format_table(rows, self._data, self._learning_rate)}\n\nEqual for all starts:\n\n'
-            f'{describe_fairness(self.settings)}\n'
-        )
+        text = f'{format_table(rows, self._data, self._learning_rate)}\n'
+        if doubts := describe_doubts(rows, self._plan.recipes, failures):
+            text += f'\nTo be read with care:\n\n{doubts}\n'
+        text += f'\nEqual for all starts:\n\n{describe_fairness(self.settings)}\n'
         with written_whole(self._folder / 'table.md') as file:
             file.write(text.encode())
         write_table(rows, self._data, self._folder / 'table.csv')
@@ -212,6 +253,30 @@ def _iterations(schedule: str, full: int) -> int:
 
 def _finished(outcomes: Iterable[Outcome]) -> list[FinishedRun]:
     return [finished_run(outcome) for outcome in outcomes if outcome.result is not None]
+
+
+def _fingerprints(
+    cfg: Config, images: BaseDataset, tests: BaseDataset, files: dict[str, str | None]
+) -> dict[str, str]:
+    """What runs are made from, apart from its names."""
+    fingerprints = {
+        'the config': hashlib.sha256(json.dumps(cfg.to_dict(), default=str).encode()).hexdigest(),
+        'the training annotation': _digest(images.ann_file),
+        'the test annotation': _digest(tests.ann_file),
+    }
+    for name, file in files.items():
+        fingerprints[f'start {name}'] = Path(file).stem if file else RANDOM
+    return fingerprints
+
+
+def _digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _describe_overlap(images: BaseDataset, tests: BaseDataset) -> str:
+    trained = {images.get_data_info(number)['img_path'] for number in range(len(images))}
+    both = sum(tests.get_data_info(n)['img_path'] in trained for n in range(len(tests)))
+    return f', {both} OF THEM ARE TRAINING IMAGES' if both else ''
 
 
 def _machine() -> str:

@@ -1,29 +1,30 @@
 """Runs, one process each, resumable, in any number of programs at once."""
 
 import fcntl
-import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Lock
+from threading import Event, Lock
+from typing import IO
 
 import torch
 
 from odm_mmocr.checkpoints.saving import written_whole
 
-from .protocol import Run
+from .protocol import Run, read_json
 from .training import CONFIG, RESULT
 
 LOG = 'log.txt'
 COMMAND = (sys.executable, '-m', f'{__package__}.training')
 LOG_TAIL = 4000  # bytes, in which the reason of a failure is looked for
+PATIENCE = 0.5  # seconds between looks at a lock that another program holds
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Executor:
     """Makes runs that are not made yet.
 
     Any number of programs, also on machines that share the folder, may work on the same runs:
-    each is locked while it is made. A run that was stopped goes on from its last checkpoint, one
-    that failed is tried again.
+    each is locked while it is made, also when the program that has started it is killed. A run
+    that was stopped goes on from its last checkpoint, one that failed is tried again.
 
     Args:
         folder: Each run has a folder of its own in it.
@@ -80,6 +81,7 @@ class Executor:
         self._processes: set[subprocess.Popen] = set()
         # MMEngine's configs and registries are not made for threads.
         self._configuring = Lock()
+        self._stopped = Event()
 
     def run_all(self, runs: Iterable[Run], report: Callable[[Outcome], None]) -> list[Outcome]:
         """Make runs.
@@ -93,6 +95,7 @@ class Executor:
         """
         runs = list(dict.fromkeys(runs))
         outcomes: dict[Run, Outcome] = {}
+        self._stopped.clear()
         with ThreadPoolExecutor(self._jobs) as pool:
             try:
                 waiting = {pool.submit(self._make, run, False): run for run in runs}
@@ -107,6 +110,7 @@ class Executor:
                         outcomes[run] = outcome
                         report(outcome)
             except BaseException:
+                self._stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in list(self._processes):
                     process.terminate()
@@ -118,20 +122,20 @@ class Executor:
         if (result := read_result(folder)) is not None:
             return Outcome(run, result)
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / '.lock', patient) as locked:
-            if not locked:
+        with locked(folder / '.lock', self._stopped if patient else None) as lock:
+            if lock is None:
                 return None
             if (result := read_result(folder)) is not None:  # made while this one waited
                 return Outcome(run, result)
             slot = self._slots.get()
             started = time.monotonic()
             try:
-                error = self._train(run, folder, slot)
+                error = self._train(run, folder, slot, lock)
             finally:
                 self._slots.put(slot)
             return Outcome(run, read_result(folder), error, time.monotonic() - started)
 
-    def _train(self, run: Run, folder: Path, slot: int) -> str:
+    def _train(self, run: Run, folder: Path, slot: int, lock: IO) -> str:
         with self._configuring, written_whole(folder / CONFIG) as file:
             file.write(self._configure(run, folder).encode())
         with open(folder / LOG, 'ab') as log:
@@ -140,8 +144,12 @@ class Executor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self._environment(slot)},
+                # The lock is held as long as the run goes on, whatever becomes of this program.
+                pass_fds=[lock.fileno()],
             )
             self._processes.add(process)
+            if self._stopped.is_set():  # since the others were ended
+                process.terminate()
             try:
                 status = process.wait()
             finally:
@@ -160,23 +168,37 @@ class Executor:
 
 
 def read_result(folder: Path) -> dict | None:
-    """The result of a run, or None where it is not finished."""
-    try:
-        return json.loads((folder / RESULT).read_text(encoding='utf-8'))
-    except FileNotFoundError:
-        return None
+    """The result of a run, or None where it is not finished.
+
+    Raises:
+        ValueError: The file is cut off; it names it.
+    """
+    path = folder / RESULT
+    return read_json(path) if path.is_file() else None
 
 
 @contextmanager
-def _locked(path: Path, patient: bool):
-    """Hold a lock, or find that another program does."""
+def locked(path: Path, stopped: Event | None = None) -> Iterator[IO | None]:
+    """Hold a lock that programs share.
+
+    Args:
+        path: File of the lock.
+        stopped: Wait for another program that holds it, until this is set; None: do not wait.
+
+    Yields:
+        The file, or None where another program holds it.
+    """
     with open(path, 'a') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if patient else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if stopped is None or stopped.wait(PATIENCE):
+                    yield None
+                    return
+            else:
+                yield file
+                return
 
 
 def _last_line(log: Path) -> str:

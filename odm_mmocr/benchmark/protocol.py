@@ -1,8 +1,9 @@
 """What is compared, and what is equal for everything that is compared."""
 
 import json
+import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,10 @@ class Recipe:
 
     lr_factor: float = 1.0
     frozen_statistics: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.lr_factor > 0 and math.isfinite(self.lr_factor)):
+            raise ValueError(f'a learning rate factor is above 0, not {self.lr_factor}')
 
     def __str__(self) -> str:
         return f'lr{self.lr_factor:g}' + ('-bn-frozen' if self.frozen_statistics else '')
@@ -107,9 +112,14 @@ def split_labels(images: int, holdout: float) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         Indices of the ones and of the others, int64; the same in every run.
+
+    Raises:
+        ValueError: The share is above 0, but no image.
     """
     order = np.random.default_rng(0).permutation(images)
     held = round(images * holdout)
+    if holdout and not held:
+        raise ValueError(f'holdout {holdout} of {images} images is none')
     return order[held:], np.sort(order[:held])
 
 
@@ -178,7 +188,7 @@ def keep_protocol(protocol: Protocol, folder: str | os.PathLike) -> None:
     path = Path(folder) / 'protocol.json'
     new = json.loads(json.dumps(asdict(protocol)))
     if path.is_file():
-        old = json.loads(path.read_text(encoding='utf-8'))
+        old = read_json(path)
         differing = [key for key in new if old.get(key) != new[key]]
         if differing:
             raise ValueError(
@@ -189,3 +199,40 @@ def keep_protocol(protocol: Protocol, folder: str | os.PathLike) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as file:
         file.write(json.dumps(new, indent=1).encode())
+
+
+def keep_inputs(inputs: Mapping[str, str], folder: str | os.PathLike) -> None:
+    """Record fingerprints of what runs are made from, or compare them with those that are there.
+
+    A name or a path stays when the content changes, and then runs of two kinds would be averaged.
+
+    Args:
+        inputs: By what it is, for people, such as `start odm`. New ones are added.
+        folder: Of the runs.
+
+    Raises:
+        ValueError: Runs in the folder were made from another content; it names what differs.
+    """
+    path = Path(folder) / 'inputs.json'
+    old = read_json(path) if path.is_file() else {}
+    if differing := [name for name in inputs if old.get(name, inputs[name]) != inputs[name]]:
+        raise ValueError(
+            f'{folder} holds runs made with another content of: {", ".join(differing)}; give '
+            'another --out, or a changed start another name'
+        )
+    with written_whole(path) as file:
+        file.write(json.dumps({**old, **inputs}, indent=1).encode())
+
+
+def read_json(path: Path) -> dict:
+    """Read a file that a comparison has written.
+
+    Raises:
+        ValueError: It is cut off; it names it.
+    """
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(
+            f'{path} cannot be read ({error}); remove it, and it is made again'
+        ) from error

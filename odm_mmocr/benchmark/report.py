@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from .protocol import percent
+from .protocol import Recipe, percent
 from .results import FinishedRun, Row, mean_curve
 
 PANEL = (4.6, 3.4)  # inches
@@ -147,6 +147,28 @@ def draw_comparison(runs: Sequence[FinishedRun], title: str) -> Figure:
     figure.suptitle(title, fontsize='medium')
     figure.legend(lines.values(), lines, loc='outside lower center', ncols=4)
     return figure
+
+
+def describe_doubts(rows: Sequence[Row], recipes: Sequence[Recipe], failures: Sequence[str]) -> str:
+    """Write what speaks against a table as a Markdown list.
+
+    Args:
+        rows: The rows.
+        recipes: What was tried for each.
+        failures: Why runs failed, one line each.
+
+    Returns:
+        The list: starts whose best learning rate is the lowest or highest that was tried, so that
+        a better one may lie beyond, and the runs that are missing. Empty where there is nothing.
+    """
+    factors = sorted({recipe.lr_factor for recipe in recipes})
+    doubts = [
+        f'{row.start}, {percent(row.fraction)} %: the best learning rate is the '
+        f'{"lowest" if row.recipe.lr_factor == factors[0] else "highest"} that was tried'
+        for row in rows
+        if len(factors) > 1 and row.recipe.lr_factor in (factors[0], factors[-1])
+    ]
+    return '\n'.join(f'- {doubt}' for doubt in [*doubts, *(f'failed: {f}' for f in failures)])
 
 
 def describe_fairness(settings: Mapping[str, str]) -> str:

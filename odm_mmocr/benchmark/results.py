@@ -1,5 +1,6 @@
 """What came out of a comparison."""
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ def choose_recipes(searched: Iterable[FinishedRun]) -> dict[tuple[str, float], R
     best: dict[tuple[str, float], FinishedRun] = {}
     for run in searched:
         key = run.run.start, run.run.fraction
-        if key not in best or (run.holdout or 0) > (best[key].holdout or 0):
+        if key not in best or _judged(run) > _judged(best[key]):
             best[key] = run
     return {key: run.run.recipe for key, run in best.items()}
 
@@ -91,8 +92,8 @@ class Row:
         gain: hmean above that of random weights; None where these were not run.
         epochs: Length of the runs.
         epochs_to_random: Epochs to the first evaluation at which the mean hmean over the seeds is
-            at least what random weights reach at their end; None where it never is, or where
-            these were not run.
+            at least what random weights reach at their end; None where it never is, where these
+            reach nothing, or where they were not run.
     """
 
     start: str
@@ -137,7 +138,7 @@ def summarise(runs: Sequence[FinishedRun]) -> list[Row]:
                 None if target is None else hmean[0] - target,
                 epochs[-1],
                 None
-                if target is None
+                if not target
                 else next((e for e, h in zip(epochs, curve) if h >= target), None),
             )
         )
@@ -149,6 +150,11 @@ def mean_curve(runs: Sequence[FinishedRun]) -> tuple[list[float], list[float]]:
     return list(runs[0].epochs), [
         statistics.fmean(values) for values in zip(*(run.hmean for run in runs), strict=True)
     ]
+
+
+def _judged(run: FinishedRun) -> float:
+    # A network that has diverged can give NaN, which no number would be above.
+    return -1.0 if run.holdout is None or math.isnan(run.holdout) else run.holdout
 
 
 def _spread(values: Iterable[float]) -> tuple[float, float]:

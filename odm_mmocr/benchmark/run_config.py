@@ -17,6 +17,7 @@ from .protocol import Protocol, Run, choose_labels, split_labels
 
 # What a learning rate schedule counts in epochs or iterations.
 SPANS = ('begin', 'end', 'T_max', 'milestones', 'step_size')
+PARTS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'val_dataloader', 'val_evaluator')
 SCHEDULES = (
     'ConstantLR',
     'CosineAnnealingLR',
@@ -25,6 +26,32 @@ SCHEDULES = (
     'PolyLR',
     'StepLR',
 )
+
+
+def load_detector(name: str, options: dict | None = None) -> Config:
+    """Load the config of a detector that can be compared.
+
+    Args:
+        name: Its path or name.
+        options: Settings to replace.
+
+    Returns:
+        The config.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ValueError: It is no config, or lacks what a comparison needs.
+    """
+    try:
+        cfg = load_config(name, options)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f'{name} does not take {", ".join(options)}: {error}') from error
+    find_network(cfg)
+    if missing := [part for part in PARTS if not isinstance(cfg.get(part), (dict, list))]:
+        raise ValueError(
+            f'{name} has no {", ".join(missing)}; a comparison trains a detector and evaluates it'
+        )
+    return cfg
 
 
 def full_iterations(cfg: Config, images: int) -> int:
@@ -64,7 +91,7 @@ def build_run_config(
     Raises:
         ValueError: The file does not fit, or the config is of a kind that is not known here.
     """
-    cfg = load_config(protocol.config, copy.deepcopy(protocol.options))
+    cfg = load_detector(protocol.config, copy.deepcopy(protocol.options))
     cfg.work_dir = work_dir
     if backbone is None:
         _start_randomly(cfg)
@@ -140,7 +167,8 @@ def _set_schedule(cfg: Config, protocol: Protocol, images: int) -> None:
             schedule[key] = (
                 [round(v * unit * factor) for v in value]
                 if isinstance(value, (list, tuple))
-                else round(value * unit * factor)
+                # Some are divided by.
+                else max(round(value * unit * factor), int(key in ('T_max', 'step_size')))
             )
         if 'end' in schedule:
             schedule.end = max(schedule.end, schedule.get('begin', 0) + 1)
@@ -155,8 +183,9 @@ def _set_schedule(cfg: Config, protocol: Protocol, images: int) -> None:
 
 def _set_data(cfg: Config, labels: np.ndarray, held: np.ndarray, seed: int) -> None:
     loader = cfg.train_dataloader
-    dataset = copy.deepcopy(_annotated(loader.dataset))
-    dataset.indices = labels.tolist()
+    original = _annotated(loader.dataset)
+    dataset = copy.deepcopy(original)
+    dataset.indices = _within(original, labels)
     loader.dataset = dict(type='SeededDataset', seed=seed, dataset=dataset)
     loader.sampler = dict(type='SeededInfiniteSampler')
     loader.pop('batch_sampler', None)
@@ -164,16 +193,22 @@ def _set_data(cfg: Config, labels: np.ndarray, held: np.ndarray, seed: int) -> N
         cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
         return
     tested = copy.deepcopy(cfg.val_dataloader)
-    judged = _annotated(tested.dataset)
-    for key in ('data_root', 'data_prefix', 'ann_file', 'metainfo'):
-        judged.pop(key, None)
-        if key in dataset:
-            judged[key] = dataset[key]
-    judged.indices = held.tolist()
-    tested.dataset = judged
+    # The data set of the training, for its indices: a test mode, as a filter, would shift them.
+    tested.dataset = copy.deepcopy(original)
+    tested.dataset.pipeline = _annotated(cfg.val_dataloader.dataset).pipeline
+    tested.dataset.indices = _within(original, held)
     cfg.test_dataloader = tested
     cfg.test_cfg = dict(type='TestLoop')
     cfg.test_evaluator = copy.deepcopy(cfg.val_evaluator)
+
+
+def _within(dataset: ConfigDict, numbers: np.ndarray) -> list[int]:
+    """Indices of images that are counted within those which a data set takes of its file."""
+    taken = dataset.get('indices')
+    if isinstance(taken, (list, tuple)):
+        return [taken[number] for number in numbers]
+    # A negative number takes the last ones.
+    return [number + min(taken or 0, 0) for number in numbers.tolist()]
 
 
 def _annotated(dataset: ConfigDict) -> ConfigDict:

@@ -1,9 +1,11 @@
 """What a backbone starts from, as a file that every run checks in the same way."""
 
+import hashlib
 import os
 from pathlib import Path
 
 from mmengine.config import Config
+from torch import uint8
 
 from odm_mmocr.checkpoints import load_checkpoint
 from odm_mmocr.checkpoints.architecture import (
@@ -45,14 +47,15 @@ def parse_start(text: str) -> Start:
 def prepare_start(start: Start, cfg: Config, folder: str | os.PathLike) -> tuple[Start, str]:
     """Check that a file fits the backbone of a config, and make it one that says what it is.
 
-    Exported backbones are taken as they are. Bare weights, such as those that torchvision
-    publishes for ImageNet, are written into one, with the detector's architecture and
-    normalisation as theirs.
+    Exported backbones are copied as they are: a pre-training that goes on writes its own anew.
+    Bare weights, such as those that torchvision publishes for ImageNet, are written into one, with
+    the detector's architecture and normalisation as theirs.
 
     Args:
         start: The start.
         cfg: Config of the detector.
-        folder: For the files that are written.
+        folder: For the files that are written; the name of each has the fingerprint of its
+            content.
 
     Returns:
         The start with the file to use, and what it is, for people.
@@ -72,21 +75,42 @@ def prepare_start(start: Start, cfg: Config, folder: str | os.PathLike) -> tuple
         what = f'exported backbone, iteration {meta.get("iteration")}'
         if meta.get('converted_from'):
             what = f'converted from {meta["converted_from"]}'
-        return Start(start.name, str(Path(start.file).resolve())), what
+        return _keep(start, content, folder), what
     weights = _bare(content.get('state_dict', content))
-    normalization = effective_normalization(cfg.model.get('data_preprocessor'))
+    normalization = network_normalization(cfg)
     exported = dict(
         state_dict=weights,
         meta=dict(architecture=architecture, normalization=normalization),
     )
     count = check_backbone(build_layout(architecture), exported, start.file)
-    path = Path(folder).resolve() / f'{start.name}.pth'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(exported, path)
     return (
-        Start(start.name, str(path)),
+        _keep(start, exported, folder),
         f'bare weights, {count} tensors, used with {format_normalization(normalization)}',
     )
+
+
+def network_normalization(cfg: Config) -> dict:
+    """What the detector of a config does to pixel values; see :func:`effective_normalization`."""
+    network, _, _ = find_network(cfg)
+    # A wrapper of an MMDetection network leaves it to that network.
+    holder = network if 'data_preprocessor' in network else cfg.model
+    return effective_normalization(holder.get('data_preprocessor'))
+
+
+def _keep(start: Start, content: dict, folder: str | os.PathLike) -> Start:
+    path = Path(folder).resolve() / f'{start.name}-{_fingerprint(content)}.pth'
+    if not path.is_file():
+        save_checkpoint(content, path)
+    return Start(start.name, str(path))
+
+
+def _fingerprint(content: dict) -> str:
+    meta = content['meta']
+    digest = hashlib.sha256(repr((meta['architecture'], meta.get('normalization'))).encode())
+    for name, tensor in sorted(content['state_dict'].items()):
+        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
+        digest.update(tensor.contiguous().reshape(-1).view(uint8).numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def _bare(weights: dict) -> dict:

@@ -5,13 +5,55 @@ import sys
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from odm_mmocr.checkpoints import latest_checkpoint, load_checkpoint, save_whole_files
 from odm_mmocr.checkpoints.saving import save_checkpoint, written_whole
-from odm_mmocr.visualization.curves import METRIC, read_run
 
 CONFIG, RESULT, WEIGHTS = 'config.py', 'result.json', 'detector.pth'
+EVALUATIONS = 'evaluations.json'
+
+
+class EvaluationRecord(Hook):
+    """Keep every evaluation, and make up for one that a stop has cut off.
+
+    A checkpoint is written before the evaluation of the same iteration. A run that is stopped in
+    between would go on after it, and the point would be missing: at the end, even the result.
+
+    Args:
+        path: File of the evaluations. Those in it are kept.
+    """
+
+    # The run is as it is in training when the evaluation is made up for.
+    priority = 'LOWEST'
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._evaluations: dict[int, dict[str, float]] = {}
+        if path.is_file():
+            content = json.loads(path.read_text(encoding='utf-8'))
+            self._evaluations = {int(step): metrics for step, metrics in content.items()}
+
+    def before_train(self, runner: Runner) -> None:
+        """Evaluate the weights that a run resumes from, where that was due and is missing."""
+        loop = runner.train_loop
+        if runner.iter and loop.must_validate() and runner.iter not in self._evaluations:
+            runner.val_loop.run()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Note the metrics of an evaluation."""
+        self._evaluations[runner.iter] = {name: float(value) for name, value in metrics.items()}
+        with written_whole(self._path) as file:
+            file.write(json.dumps(self._evaluations).encode())
+
+    def curve(self) -> dict[str, list[tuple[int, float]]]:
+        """The points (iteration, value) of each metric."""
+        points: dict[str, list[tuple[int, float]]] = {}
+        for step, metrics in sorted(self._evaluations.items()):
+            for name, value in metrics.items():
+                points.setdefault(name, []).append((step, value))
+        return points
 
 
 def train_run(folder: Path) -> dict:
@@ -32,15 +74,12 @@ def train_run(folder: Path) -> dict:
     if checkpoint is not None:
         cfg.resume, cfg.load_from = True, str(checkpoint)
     runner = Runner.from_cfg(cfg)
+    record = EvaluationRecord(folder / EVALUATIONS)
+    runner.register_hook(record)
     runner.train()
     holdout = runner.test() if cfg.get('test_dataloader') else {}
-    curves = read_run(folder).curves
     result = dict(
-        curve={
-            name: sorted(curve.values.items())
-            for name, curve in curves.items()
-            if curve.kind == METRIC
-        },
+        curve=record.curve(),
         holdout={name: float(value) for name, value in holdout.items()},
         images=len(runner.train_dataloader.dataset),
         batch_size=cfg.train_dataloader.batch_size,
@@ -51,7 +90,7 @@ def train_run(folder: Path) -> dict:
         file.write(json.dumps(result, indent=1).encode())
     for path in folder.glob('iter_*.pth'):
         path.unlink()
-    (folder / 'last_checkpoint').unlink()
+    (folder / 'last_checkpoint').unlink(missing_ok=True)
     return result
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from odm_mmocr.benchmark import Recipe, Run
-from odm_mmocr.benchmark.execution import Executor
+from odm_mmocr.benchmark.execution import Executor, locked
 
 RUNS = [Run('a', 0.1, seed, Recipe()) for seed in range(3)]
 # Counts how often it is made, then leaves a result.
@@ -95,6 +95,49 @@ def test_stop_ends_the_processes_too(tmp_path):
         ['pgrep', '-f', str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert not alive.stdout.strip()
+
+
+def test_lock_outlives_the_program_that_is_killed(tmp_path):
+    folder = tmp_path / RUNS[0].name
+    program = (
+        'import sys\nfrom pathlib import Path\n'
+        'from odm_mmocr.benchmark import Recipe, Run\n'
+        'from odm_mmocr.benchmark.execution import Executor\n'
+        f'command = (sys.executable, "-c", {SCRIPT.format(seconds=4, failing=False)!r})\n'
+        f'Executor(Path({str(tmp_path)!r}), lambda *_: "", 1, command).run_all('
+        "[Run('a', 0.1, 0, Recipe())], print)"
+    )
+    process = subprocess.Popen([sys.executable, '-c', program])
+    while not (folder / 'made').exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    (outcome,) = executor(tmp_path).run_all(RUNS[:1], lambda _: None)
+    assert outcome.result['config'] == ''
+    assert (folder / 'made').read_text() == 'x'
+
+
+def test_stop_does_not_wait_for_another_program(tmp_path):
+    folder = tmp_path / RUNS[0].name
+    folder.mkdir()
+    started = time.monotonic()
+
+    def stop(outcome):
+        raise KeyboardInterrupt
+
+    with locked(folder / '.lock'), pytest.raises(KeyboardInterrupt):
+        # The second run is made at once, the first is waited for.
+        executor(tmp_path, jobs=2).run_all(RUNS[:2], stop)
+    assert time.monotonic() - started < 10
+
+
+def test_result_that_was_cut_off(tmp_path):
+    folder = tmp_path / RUNS[0].name
+    folder.mkdir()
+    (folder / 'result.json').write_text('{"curve": ')
+    with pytest.raises(ValueError, match=r'result\.json cannot be read.*remove it'):
+        executor(tmp_path).run_all(RUNS[:1], lambda _: None)
 
 
 def test_result_that_another_program_has_left(tmp_path):

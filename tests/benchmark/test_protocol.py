@@ -5,6 +5,7 @@ from odm_mmocr.benchmark import Protocol, Recipe, Start
 from odm_mmocr.benchmark.protocol import (
     choose_labels,
     final_runs,
+    keep_inputs,
     keep_protocol,
     search_runs,
     split_labels,
@@ -45,6 +46,14 @@ def test_share_out_of_range(fraction):
 def test_share_of_no_image():
     with pytest.raises(ValueError, match='0.01 of 10 images is none'):
         choose_labels(np.arange(10), 0.01, 0)
+    with pytest.raises(ValueError, match='holdout 0.01 of 10 images is none'):
+        split_labels(10, 0.01)
+
+
+@pytest.mark.parametrize('factor', [0.0, -1.0, float('nan'), float('inf')])
+def test_learning_rate_that_teaches_nothing(factor):
+    with pytest.raises(ValueError, match='learning rate factor is above 0'):
+        Recipe(factor)
 
 
 def test_runs_of_the_search_try_every_recipe_for_every_start():
@@ -89,3 +98,18 @@ def test_folder_keeps_its_protocol(tmp_path):
 def test_protocol_out_of_range(settings, message):
     with pytest.raises(ValueError, match=message):
         Protocol('a.py', **settings)
+
+
+def test_folder_keeps_what_its_runs_are_made_from(tmp_path):
+    keep_inputs({'the config': 'a', 'start odm': 'b'}, tmp_path)
+    keep_inputs({'the config': 'a', 'start imagenet': 'c'}, tmp_path)
+    with pytest.raises(ValueError, match='another content of: start odm; give another --out'):
+        keep_inputs({'the config': 'a', 'start odm': 'x'}, tmp_path)
+    with pytest.raises(ValueError, match='start imagenet'):
+        keep_inputs({'start imagenet': 'x'}, tmp_path)
+
+
+def test_protocol_that_was_cut_off(tmp_path):
+    (tmp_path / 'protocol.json').write_text('{"config": "a.p')
+    with pytest.raises(ValueError, match=r'protocol\.json cannot be read.*remove it'):
+        keep_protocol(Protocol('a.py', 100), tmp_path)

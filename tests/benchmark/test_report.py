@@ -1,7 +1,13 @@
 import csv
 
 from odm_mmocr.benchmark import Recipe, Run
-from odm_mmocr.benchmark.report import draw_comparison, format_table, write_runs, write_table
+from odm_mmocr.benchmark.report import (
+    describe_doubts,
+    draw_comparison,
+    format_table,
+    write_runs,
+    write_table,
+)
 from odm_mmocr.benchmark.results import FinishedRun, summarise
 
 RECIPE = Recipe(0.5)
@@ -56,6 +62,17 @@ def test_files_hold_the_same(tmp_path):
     assert len(points) == 8
     assert [point['holdout_hmean'] for point in points[:2]] == ['', '0.2500']
     assert (points[1]['epoch'], points[1]['hmean']) == ('8.00', '0.4000')
+
+
+def test_doubts():
+    factors = [Recipe(0.3), Recipe(1.0), Recipe(3.0)]
+    rows = summarise([made(f'a{r.lr_factor:g}', [0.1], 0, r) for r in factors])
+    assert describe_doubts(rows, factors, ['a run: its reason']).splitlines() == [
+        '- a0.3, 10 %: the best learning rate is the lowest that was tried',
+        '- a3, 10 %: the best learning rate is the highest that was tried',
+        '- failed: a run: its reason',
+    ]
+    assert describe_doubts(rows[:1], factors[:1], []) == ''
 
 
 def test_plot_has_a_panel_for_each_share_and_a_curve_for_each_start():

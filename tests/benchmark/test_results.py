@@ -41,6 +41,15 @@ def test_recipe_is_chosen_on_the_images_held_out_not_on_the_test_images():
     assert choose_recipes(runs) == {('a', 0.1): fast, ('b', 0.1): slow, ('b', 1.0): fast}
 
 
+def test_recipe_that_has_diverged_is_not_chosen():
+    slow, fast = Recipe(0.3), Recipe(3.0)
+    runs = [
+        made('a', [0.0], recipe=fast, holdout=float('nan')),
+        made('a', [0.0], recipe=slow, holdout=0.0),
+    ]
+    assert choose_recipes(runs) == choose_recipes(runs[::-1]) == {('a', 0.1): slow}
+
+
 def test_rows_by_hand():
     runs = [
         made('random', [0.1, 0.2, 0.4], seed=0),
@@ -66,3 +75,8 @@ def test_start_that_never_gets_there():
     rows = summarise([made('random', [0.1, 0.5]), made('bad', [0.1, 0.4])])
     assert rows[1].epochs_to_random is None
     assert rows[1].gain == pytest.approx(-0.1)
+
+
+def test_nothing_is_not_reached_at_once():
+    rows = summarise([made('random', [0.0, 0.0]), made('odm', [0.0, 0.3])])
+    assert [row.epochs_to_random for row in rows] == [None, None]

@@ -2,12 +2,14 @@ import copy
 import json
 
 import pytest
+from mmocr.registry import DATASETS
 
 from odm_mmocr.benchmark import Protocol, Recipe, Run, Start
 from odm_mmocr.benchmark.run_config import (
     build_run_config,
     full_iterations,
     load_annotated,
+    load_detector,
     name_data,
 )
 from odm_mmocr.benchmark.starts import prepare_start
@@ -50,6 +52,12 @@ def test_milestones():
     assert (schedule.milestones, schedule.end) == ([200, 400], 600)
 
 
+def test_schedule_so_short_that_a_step_would_be_none():
+    options = {'param_scheduler': [dict(type='StepLR', step_size=1, end=1200)]}
+    (schedule,) = build(STOCK, options).param_scheduler
+    assert schedule.step_size == 1
+
+
 def test_schedule_of_another_kind():
     with pytest.raises(ValueError, match='ExponentialLR'):
         build(STOCK, {'param_scheduler': [dict(type='ExponentialLR', gamma=0.9)]})
@@ -66,6 +74,45 @@ def test_labels_of_the_run_and_images_held_out():
     assert 'indices' not in cfg.val_dataloader.dataset
     test_pipeline = cfg.val_dataloader.dataset.pipeline
     assert cfg.test_dataloader.dataset.pipeline == test_pipeline != cfg.train_pipeline
+
+
+def test_images_held_out_of_a_filtered_annotation_are_not_trained_on(tmp_path):
+    # COCO's format: what has no word is left out in training, but not in testing.
+    images = [dict(id=i, file_name=f'{i}.png', height=50, width=50) for i in range(12)]
+    word = dict(category_id=1, bbox=[5, 5, 20, 9], area=180, iscrowd=0)
+    words = [dict(word, id=i, image_id=i) for i in range(3, 12)]
+    content = dict(images=images, annotations=words, categories=[dict(id=1, name='text')])
+    (tmp_path / 'coco.json').write_text(json.dumps(content))
+    data = dict(type='IcdarDataset', data_root=str(tmp_path), ann_file='coco.json', _delete_=True)
+    options = {
+        'train_dataloader.dataset': dict(data, filter_cfg=dict(filter_empty_gt=True), pipeline=[]),
+        'val_dataloader.dataset': dict(data, test_mode=True, pipeline=[]),
+    }
+    count = len(load_annotated(load_config(STOCK, options).train_dataloader))
+    assert count == 9
+    protocol = Protocol(STOCK, 600, options, evaluations=4, holdout=0.4)
+    cfg = build_run_config(protocol, Run('a', 1.0, 0, Recipe()), None, count, 'work')
+    trained, held = (
+        {sample['img_path'] for sample in DATASETS.build(dataset)}
+        for dataset in (cfg.train_dataloader.dataset.dataset, cfg.test_dataloader.dataset)
+    )
+    assert (len(trained), len(held)) == (5, 4)
+    assert not trained & held
+
+
+@pytest.mark.parametrize(
+    ('indices', 'allowed'),
+    [
+        (list(range(100, 200)), range(100, 200)),
+        (100, range(100)),
+        (-100, range(-100, 0)),
+    ],
+)
+def test_part_of_an_annotation(indices, allowed):
+    cfg = build(STOCK, {'train_dataloader.dataset.indices': indices}, images=100, fraction=1.0)
+    trained = cfg.train_dataloader.dataset.dataset.indices
+    held = cfg.test_dataloader.dataset.indices
+    assert sorted([*trained, *held]) == list(allowed)
 
 
 def test_nothing_held_out():
@@ -123,6 +170,17 @@ def test_generated_images_are_named_so(detector, options, dataset, tmp_path):
     (tmp_path / 'textspotting_test.json').write_text(json.dumps(content))
     cfg = load_config(detector, {'val_dataloader.dataset.data_root': str(tmp_path)})
     assert name_data(cfg.val_dataloader) == f'{tmp_path.name} (generated)'
+
+
+def test_config_that_evaluates_nothing():
+    synthtext = 'mmocr::textdet/dbnet/dbnet_resnet18_fpnc_100k_synthtext.py'
+    with pytest.raises(ValueError, match='synthtext.py has no val_dataloader, val_evaluator'):
+        load_detector(synthtext)
+
+
+def test_option_that_the_config_does_not_take():
+    with pytest.raises(ValueError, match='does not take'):
+        load_detector(STOCK, {'train_pipeline.99.type': 'x'})
 
 
 def test_several_annotation_files():

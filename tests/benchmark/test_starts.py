@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from odm_mmocr.benchmark import Start, parse_start
-from odm_mmocr.benchmark.starts import prepare_start
+from odm_mmocr.benchmark.starts import network_normalization, prepare_start
 from odm_mmocr.checkpoints import load_backbone, load_config, save_checkpoint
 
 
@@ -41,9 +41,27 @@ def test_exported_backbone_is_taken_as_it_is(detector, weights_file, tmp_path):
     content['meta']['iteration'] = 77
     save_checkpoint(content, tmp_path / 'exported.pth')
     start, what = prepare_start(Start('odm', str(tmp_path / 'exported.pth')), cfg, tmp_path / 'no')
-    assert start.file == str(tmp_path / 'exported.pth')
+    assert load_backbone(start.file)['meta'] == content['meta']
     assert '77' in what
-    assert not (tmp_path / 'no').exists()
+
+
+def test_file_that_changes_later_does_not_change_the_start(detector, bare_weights, tmp_path):
+    path = tmp_path / 'x.pth'
+    torch.save(bare_weights, path)
+    cfg = load_config(detector)
+    before, _ = prepare_start(Start('x', str(path)), cfg, tmp_path / 'out')
+    torch.save({name: tensor + 1 for name, tensor in bare_weights.items()}, path)
+    after, _ = prepare_start(Start('x', str(path)), cfg, tmp_path / 'out')
+    assert after.file != before.file
+    kept = load_backbone(before.file)['state_dict']
+    assert torch.equal(kept['conv1.weight'], bare_weights['conv1.weight'])
+    torch.save(bare_weights, path)
+    assert prepare_start(Start('x', str(path)), cfg, tmp_path / 'out')[0] == before
+
+
+def test_normalisation_of_an_mmdetection_network():
+    cfg = load_config('mmocr::textdet/maskrcnn/mask-rcnn_resnet50_fpn_160e_icdar2015.py')
+    assert network_normalization(cfg)['mean'] == [123.675, 116.28, 103.53]
 
 
 def test_weights_of_another_network(detector, bare_weights, tmp_path):
