@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook, LoggerHook, RuntimeInfoHook
+from mmengine.runner import BaseLoop
 from mmocr.registry import HOOKS
 from torch import nn
 
@@ -258,36 +259,33 @@ class CpuDetectionHook(Hook):
     """
 
     def __init__(self) -> None:
-        self._autocast: torch.autocast | None = None
+        self._watched: nn.Module | None = None
 
     def before_run(self, runner) -> None:
         """Lay out the weights."""
-        if torch.cuda.is_available():
-            return
-        runner.model.to(memory_format=torch.channels_last)
-        if hasattr(runner.model, 'det_head'):
-            runner.model.det_head.register_forward_hook(self._to_float32)
+        if not torch.cuda.is_available():
+            runner.model.to(memory_format=torch.channels_last)
 
     def before_val(self, runner) -> None:
-        """Begin with bfloat16."""
-        if (
-            not torch.cuda.is_available()
-            and hasattr(runner.model, 'det_head')
-            and multiplies_bfloat16()
-        ):
-            self._autocast = torch.autocast('cpu', torch.bfloat16)
-            self._autocast.__enter__()
+        """Let the loop use bfloat16."""
+        self._use_bfloat16(runner.model, runner.val_loop)
 
-    def after_val(self, runner) -> None:
-        """End with it."""
-        if self._autocast is not None:
-            self._autocast.__exit__(None, None, None)
-            self._autocast = None
+    def before_test(self, runner) -> None:
+        """Let the loop use bfloat16."""
+        self._use_bfloat16(runner.model, runner.test_loop)
 
-    before_test, after_test = before_val, after_val
+    def _use_bfloat16(self, model: nn.Module, loop: BaseLoop) -> None:
+        head = getattr(model, 'det_head', None)
+        if head is None or torch.cuda.is_available() or not multiplies_bfloat16():
+            return
+        if head is not self._watched:
+            head.register_forward_hook(_to_float32)
+            self._watched = head
+        loop.fp16 = True  # MMEngine's name; on a CPU it is bfloat16
 
-    def _to_float32(self, head: nn.Module, inputs: tuple, outputs: Any) -> Any:
-        return outputs if self._autocast is None else _float32(outputs)
+
+def _to_float32(head: nn.Module, inputs: tuple, outputs: Any) -> Any:
+    return outputs if head.training else _float32(outputs)
 
 
 def _float32(values: Any) -> Any:

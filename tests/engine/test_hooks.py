@@ -4,8 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
+from mmengine.model import BaseModel, BaseModule
+from mmengine.runner import Runner
 
 from odm_mmocr.checkpoints.saving import WholeFileBackend
 from odm_mmocr.engine import DataFaultsHook, hooks
@@ -135,52 +138,75 @@ def test_deferred_losses_are_the_same_and_there_when_they_are_wanted(make_runner
     assert histories[1] == pytest.approx(histories[0])
 
 
-class _Detector(torch.nn.Module):
+class _Head(BaseModule):
     def __init__(self):
         super().__init__()
-        self.backbone = torch.nn.Conv2d(3, 16, 3)
-        self.det_head = torch.nn.Conv2d(16, 16, 3)
+        self.convolution = torch.nn.Conv2d(3, 16, 3)
         self.seen = []
 
     def forward(self, images):
-        features = self.backbone(images)
-        self.seen.append(features.dtype)
-        return self.det_head(features)
+        maps = self.convolution(images)
+        self.seen.append(maps.dtype)
+        return maps
+
+
+class _Detector(BaseModel):
+    def __init__(self, head='det_head'):
+        super().__init__()
+        self.head = head
+        setattr(self, head, _Head())
+        self.dtypes = []
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        maps = getattr(self, self.head)(torch.stack(inputs))
+        self.dtypes.append(maps.dtype)
+        return dict(loss=maps.mean()) if mode == 'loss' else [maps]
+
+
+class _Metric(BaseMetric):
+    default_prefix = 'x'
+
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        return dict(count=len(results))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='the hook is for machines without a GPU')
 @pytest.mark.parametrize('multiplies', [True, False])
-def test_detectors_are_tested_in_bfloat16_where_the_cpu_has_it(monkeypatch, multiplies):
+@pytest.mark.parametrize('head', ['det_head', 'another'])
+def test_detectors_are_tested_in_bfloat16_where_the_cpu_has_it(
+    monkeypatch, tmp_path, multiplies, head
+):
     monkeypatch.setattr(hooks, 'multiplies_bfloat16', lambda: multiplies)
-    model, images = _Detector(), torch.randn(1, 3, 24, 32)
-    with torch.no_grad():
-        plain = model(images)
-    runner, hook = SimpleNamespace(model=model), hooks.CpuDetectionHook()
-    hook.before_run(runner)
-    assert model.backbone.weight.is_contiguous(memory_format=torch.channels_last)
-    for before, after in ((hook.before_val, hook.after_val), (hook.before_test, hook.after_test)):
-        before(runner)
-        with torch.no_grad():
-            fast = model(images)
-        after(runner)
-        assert model.seen[-1] == (torch.bfloat16 if multiplies else torch.float32)
-        assert fast.dtype == torch.float32
-        torch.testing.assert_close(fast, plain, rtol=0.05, atol=0.05)
-    with torch.no_grad():
-        model(images)
-    assert model.seen[-1] == torch.float32
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason='the hook is for machines without a GPU')
-def test_networks_without_a_head_that_is_known_stay_in_float32(monkeypatch):
-    monkeypatch.setattr(hooks, 'multiplies_bfloat16', lambda: True)
-    model = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3))
-    runner, hook = SimpleNamespace(model=model), hooks.CpuDetectionHook()
-    hook.before_run(runner)
-    hook.before_val(runner)
-    with torch.no_grad():
-        assert model(torch.randn(1, 3, 8, 8)).dtype == torch.float32
-    hook.after_val(runner)
+    images = [dict(inputs=torch.rand(3, 8, 8)) for _ in range(2)]
+    loader = dict(dataset=images, batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False))
+    model = _Detector(head)
+    runner = Runner(
+        model,
+        work_dir=str(tmp_path),
+        train_dataloader=loader,
+        val_dataloader=loader,
+        test_dataloader=loader,
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        val_cfg={},
+        test_cfg={},
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+        val_evaluator=[_Metric()],
+        test_evaluator=[_Metric()],
+        custom_hooks=[dict(type='mmocr.CpuDetectionHook')],
+        default_hooks=dict(checkpoint=None),
+        experiment_name=tmp_path.name,
+    )
+    runner.train()
+    runner.test()
+    head = getattr(model, head)
+    fast = torch.bfloat16 if multiplies and head is getattr(model, 'det_head', None) else None
+    assert head.convolution.weight.is_contiguous(memory_format=torch.channels_last)
+    # Two steps of training, two images of validation, two of the test.
+    assert head.seen == [torch.float32] * 2 + [fast or torch.float32] * 4
+    assert set(model.dtypes) == {torch.float32}
 
 
 def test_maps_become_float32_wherever_a_head_puts_them():
