@@ -1,6 +1,7 @@
 """Fixtures that tests of several rooms share."""
 
 import importlib.util
+import json
 import os
 from pathlib import Path
 from types import ModuleType
@@ -32,6 +33,32 @@ def _load_script(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope='session')
+def word_images(tmp_path_factory) -> Path:
+    """A folder of ten images with a word each, and their annotation for training and testing."""
+    import cv2
+    import numpy as np
+
+    folder = tmp_path_factory.mktemp('words')
+    samples = []
+    for number in range(10):
+        image = np.full((96, 128, 3), 60, np.uint8)
+        x, y = 10 + 4 * number, 20 + 3 * number
+        cv2.rectangle(image, (x, y), (x + 60, y + 24), (220, 220, 220), -1)
+        cv2.imwrite(str(folder / f'{number}.png'), image)
+        corners = [x, y, x + 60, y, x + 60, y + 24, x, y + 24]
+        word = dict(
+            polygon=corners, bbox=[x, y, x + 60, y + 24], bbox_label=0, ignore=False, text='word'
+        )
+        samples.append(dict(img_path=f'{number}.png', height=96, width=128, instances=[word]))
+    category = [dict(id=0, name='text')]
+    metainfo = dict(dataset_type='TextSpottingDataset', task_name='textspotting', category=category)
+    for split in ('train', 'test'):
+        content = dict(metainfo=metainfo, data_list=samples)
+        (folder / f'textspotting_{split}.json').write_text(json.dumps(content))
+    return folder
 
 
 @pytest.fixture(scope='session')

@@ -222,7 +222,10 @@ def _annotated(dataset: ConfigDict) -> ConfigDict:
                 )
             inner = ConfigDict(inner[0], **_inherited(dataset))
         if inner is None:
-            raise ValueError(f'{dataset.get("type")} has no annotation file to take labels from')
+            raise ValueError(
+                f'the training data ({dataset.get("type", "a list")}) have no annotation file to '
+                'take labels from'
+            )
         dataset = inner
     return dataset
 

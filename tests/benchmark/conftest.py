@@ -1,10 +1,7 @@
 """A detector's config with ten images of its own, and backbones for it."""
 
-import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
 
@@ -13,39 +10,15 @@ from odm_mmocr.checkpoints import load_config
 from odm_mmocr.checkpoints.architecture import build_backbone, describe_architecture
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'benchmark'
-IMAGES = 10
 
 
 @pytest.fixture(scope='session')
-def dataset(tmp_path_factory) -> Path:
-    """A folder of ten images with a word each, and their annotation for training and testing."""
-    folder = tmp_path_factory.mktemp('words')
-    samples = []
-    for number in range(IMAGES):
-        image = np.full((96, 128, 3), 60, np.uint8)
-        x, y = 10 + 4 * number, 20 + 3 * number
-        cv2.rectangle(image, (x, y), (x + 60, y + 24), (220, 220, 220), -1)
-        cv2.imwrite(str(folder / f'{number}.png'), image)
-        corners = [x, y, x + 60, y, x + 60, y + 24, x, y + 24]
-        word = dict(
-            polygon=corners, bbox=[x, y, x + 60, y + 24], bbox_label=0, ignore=False, text='word'
-        )
-        samples.append(dict(img_path=f'{number}.png', height=96, width=128, instances=[word]))
-    category = [dict(id=0, name='text')]
-    metainfo = dict(dataset_type='TextSpottingDataset', task_name='textspotting', category=category)
-    for split in ('train', 'test'):
-        content = dict(metainfo=metainfo, data_list=samples)
-        (folder / f'textspotting_{split}.json').write_text(json.dumps(content))
-    return folder
-
-
-@pytest.fixture(scope='session')
-def options(dataset) -> dict:
+def options(word_images) -> dict:
     """Settings that put these images into the reduced configs, and make their views tiny."""
     return {
-        'train_dataloader.dataset.dataset.data_root': str(dataset),
+        'train_dataloader.dataset.dataset.data_root': str(word_images),
         'train_dataloader.dataset.dataset.pipeline.2.scale': (64, 64),
-        'val_dataloader.dataset.data_root': str(dataset),
+        'val_dataloader.dataset.data_root': str(word_images),
         'val_dataloader.dataset.indices': 2,
         'train_dataloader.batch_size': 2,
     }

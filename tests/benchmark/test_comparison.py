@@ -67,11 +67,11 @@ def test_one_recipe_needs_no_images_held_out(plan, tmp_path):
     assert comparison.settings['held out'].startswith('nothing')
 
 
-def test_test_images_that_are_trained_on_are_told(plan, tmp_path, dataset):
+def test_test_images_that_are_trained_on_are_told(plan, tmp_path, word_images):
     assert (
         '2 OF THEM ARE TRAINING IMAGES' in Comparison(plan, tmp_path / 'a').settings['test images']
     )
-    others = json.loads((dataset / 'textspotting_test.json').read_text())
+    others = json.loads((word_images / 'textspotting_test.json').read_text())
     for sample in others['data_list']:
         sample['img_path'] = f'other/{sample["img_path"]}'
     (tmp_path / 'textspotting_test.json').write_text(json.dumps(others))
@@ -91,8 +91,8 @@ def test_start_whose_file_has_changed(plan, tmp_path, bare_weights):
         Comparison(changing, tmp_path / 'out')
 
 
-def test_annotation_that_has_changed(plan, tmp_path, dataset):
-    content = json.loads((dataset / 'textspotting_train.json').read_text())
+def test_annotation_that_has_changed(plan, tmp_path, word_images):
+    content = json.loads((word_images / 'textspotting_train.json').read_text())
     path = tmp_path / 'train.json'
     options = {**plan.options, 'train_dataloader.dataset.dataset.ann_file': str(path)}
     path.write_text(json.dumps(content))

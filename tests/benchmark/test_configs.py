@@ -17,13 +17,13 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'benchmark'
 
 
 @pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.py')), ids=lambda path: path.stem)
-def test_trains_and_tests(path, dataset, weights_file, tmp_path):
+def test_trains_and_tests(path, word_images, weights_file, tmp_path):
     cfg = load_config(
         str(path),
         {
-            'train_dataloader.dataset.dataset.data_root': str(dataset),
+            'train_dataloader.dataset.dataset.data_root': str(word_images),
             'train_dataloader.batch_size': 2,
-            'val_dataloader.dataset.data_root': str(dataset),
+            'val_dataloader.dataset.data_root': str(word_images),
         },
     )
     start, _ = prepare_start(Start('file', str(weights_file)), cfg, tmp_path)

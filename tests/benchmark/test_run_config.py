@@ -163,9 +163,9 @@ def test_annotation_that_is_missing(detector):
         load_annotated(cfg.train_dataloader)
 
 
-def test_generated_images_are_named_so(detector, options, dataset, tmp_path):
-    assert name_data(load_config(detector, options).val_dataloader) == dataset.name
-    content = json.loads((dataset / 'textspotting_test.json').read_text())
+def test_generated_images_are_named_so(detector, options, word_images, tmp_path):
+    assert name_data(load_config(detector, options).val_dataloader) == word_images.name
+    content = json.loads((word_images / 'textspotting_test.json').read_text())
     content['metainfo']['generated'] = dict(by='a program')
     (tmp_path / 'textspotting_test.json').write_text(json.dumps(content))
     cfg = load_config(detector, {'val_dataloader.dataset.data_root': str(tmp_path)})
