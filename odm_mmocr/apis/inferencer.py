@@ -34,9 +34,9 @@ from odm_mmocr.checkpoints.saving import written_whole
 from odm_mmocr.datasets.transforms import PackODMInputs
 from odm_mmocr.pseudo_label import OCREngine, RapidOCREngine, ReadWord, split_line
 from odm_mmocr.structures import ODMDataSample
+from odm_mmocr.visualization.inference import draw_prediction
 
 from .inputs import ImageSource, InputImage, check_inputs, fit, list_inputs, resize
-from .pictures import draw_prediction
 from .predictions import build_model, check_is_whole, stored_config, walk_settings
 from .prompts import Words, assign_words, check_words, choose_read_words, unknown_characters
 

@@ -13,9 +13,9 @@ from mmengine.dataset import pseudo_collate
 
 from odm_mmocr.apis import ODMInferencer, build_model, predict_samples
 from odm_mmocr.apis.inferencer import WAITING_BATCHES
-from odm_mmocr.apis.pictures import draw_prediction
 from odm_mmocr.datasets.transforms import PackODMInputs
 from odm_mmocr.pseudo_label import ReadWord
+from odm_mmocr.visualization.inference import draw_prediction
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'odm_pretrain_quickstart.py'
 

@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip('mmocr')
 
-from odm_mmocr.apis.pictures import COLUMNS, MAX_WORDS, draw_prediction
 from odm_mmocr.visualization.attention import INK, attention_overlay
+from odm_mmocr.visualization.inference import COLUMNS, MAX_WORDS, draw_prediction
 from odm_mmocr.visualization.sheets import MARGIN
 
 GREY = 100

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from odm_mmocr.visualization import attention_overlay, draw_sheet, ink_overlay
+from .attention import attention_overlay, ink_overlay
+from .sheets import draw_sheet
 
 COLUMNS = 6
 MAX_WORDS = 21  # with the three columns before them, four lines
