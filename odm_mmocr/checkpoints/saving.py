@@ -1,6 +1,7 @@
 """Files that are whole or not there at all."""
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,26 @@ def written_whole(path: str | os.PathLike) -> Iterator[IO[bytes]]:
             f'{os.strerror(full.errno)}: {path} was not written, files saved before are whole; '
             'free space and try again',
         ) from error
+
+
+def lock_output(file: IO, path: str | os.PathLike) -> None:
+    """Lock a file that is being written until it is closed; nothing on file systems without locks.
+
+    Args:
+        file: The open file.
+        path: What it is to become, for the message.
+
+    Raises:
+        BlockingIOError: Another process has locked it.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise BlockingIOError(
+            f'another process writes {path}; wait for it, or give another --out'
+        ) from error
+    except OSError:
+        pass
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

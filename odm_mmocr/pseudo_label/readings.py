@@ -1,6 +1,5 @@
 """The file of what has been read so far: a record of each image in a line of JSON."""
 
-import fcntl
 import json
 import os
 import time
@@ -8,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+
+from odm_mmocr.checkpoints.saving import lock_output
 
 from .words import ReadWord
 
@@ -52,7 +53,7 @@ class ReadingsFile:
         self._file = open(self.path, 'a+b')  # noqa: SIM115
         self._retry_failed = retry_failed
         try:
-            self._lock()
+            lock_output(self._file, self.path)
             if restart:  # not before it is known that no other process writes it
                 self._file.truncate(0)
             self.done: set[str] = set()
@@ -92,16 +93,6 @@ class ReadingsFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BlockingIOError(
-                f'another process writes {self.path}; wait for it, or give another --out'
-            ) from error
-        except OSError:
-            pass  # a file system without locks
 
     def _recover(self, settings: dict) -> None:
         self._file.seek(0)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from .paired_files import PairedFilesReader, find_pairs_of_folders, pair_files
+from .paired_files import find_pairs_of_folders, read_pairs
 from .parsers import excerpt, make_instance, parse_lines
 from .preparation import Report, prepare_splits
 
@@ -62,12 +62,7 @@ def prepare_ctw1500(
             test.
         out, skip_malformed, options: As of :func:`prepare_icdar2015`.
     """
-    readers = {
-        split: PairedFilesReader(
-            *pair_files(Path(images), Path(truth), _names_of_truth), parse=parse_ctw1500_file
-        )
-        for split, (images, truth) in splits.items()
-    }
+    readers = read_pairs(splits, parse_ctw1500_file, _names_of_truth)
     return prepare_splits(readers, out, skip_malformed, **options)
 
 

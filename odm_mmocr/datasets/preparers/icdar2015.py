@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from .paired_files import PairedFilesReader, find_pairs_of_folders, pair_files
+from .paired_files import find_pairs_of_folders, read_pairs
 from .parsers import parse_icdar_line, parse_lines
 from .preparation import Report, prepare_splits
 
@@ -63,11 +63,5 @@ def prepare_icdar2015(
     Raises:
         PreparationError: If a folder does not exist or has no images or no ground truth.
     """
-    readers = {
-        split: PairedFilesReader(
-            *pair_files(Path(images), Path(truth)),
-            parse=lambda file: parse_lines(file, parse_icdar_line),
-        )
-        for split, (images, truth) in splits.items()
-    }
+    readers = read_pairs(splits, lambda file: parse_lines(file, parse_icdar_line))
     return prepare_splits(readers, out, skip_malformed, **options)

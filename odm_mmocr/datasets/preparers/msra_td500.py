@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from .paired_files import PairedFilesReader, find_pairs_of_folders, pair_files
+from .paired_files import find_pairs_of_folders, read_pairs
 from .parsers import excerpt, make_instance, parse_lines
 from .preparation import Report, prepare_splits
 
@@ -34,14 +34,12 @@ def prepare_msra_td500(
             of `<image name>.gt`; they are the same as downloaded.
         out, skip_malformed, options: As of :func:`prepare_icdar2015`.
     """
-    readers = {
-        split: PairedFilesReader(
-            *pair_files(Path(images), Path(truth), lambda stem: (f'{stem}.gt',)),
-            parse=lambda file: parse_lines(file, parse_msra_td500_line),
-            with_text=False,
-        )
-        for split, (images, truth) in splits.items()
-    }
+    readers = read_pairs(
+        splits,
+        lambda file: parse_lines(file, parse_msra_td500_line),
+        lambda stem: (f'{stem}.gt',),
+        with_text=False,
+    )
     return prepare_splits(readers, out, skip_malformed, **options)
 
 

@@ -48,10 +48,15 @@ def find_pairs_of_folders(
     return splits
 
 
+def name_truth(stem: str) -> Sequence[str]:
+    """`gt_<image name>.txt`, the name of a ground truth in ICDAR's data sets."""
+    return (f'gt_{stem}.txt',)
+
+
 def pair_files(
     images: Path,
     truth: Path,
-    names: Callable[[str], Sequence[str]] = lambda stem: (f'gt_{stem}.txt',),
+    names: Callable[[str], Sequence[str]] = name_truth,
     suffixes: Sequence[str] = IMAGE_SUFFIXES,
 ) -> tuple[list[tuple[Path, Path]], list[str]]:
     """Pair images with their ground truth, in natural order.
@@ -141,3 +146,26 @@ class PairedFilesReader(SplitReader):
         """A reader of some of the images."""
         pairs = [self.pairs[i] for i in indices]
         return PairedFilesReader(pairs, self.problems, self.parse, self.with_text)
+
+
+def read_pairs(
+    splits: Mapping[str, tuple[str | PathLike, str | PathLike]],
+    parse: Callable[[Path], tuple[list[dict], list[str]]],
+    names: Callable[[str], Sequence[str]] = name_truth,
+    with_text: bool = True,
+) -> dict[str, PairedFilesReader]:
+    """Readers of splits.
+
+    Args:
+        splits (Mapping[str, tuple[path, path]]): For each split the folder of images and the folder
+            of ground truth.
+        parse, with_text: As of :class:`PairedFilesReader`.
+        names: As of :func:`pair_files`.
+
+    Raises:
+        PreparationError: If a folder does not exist or holds no files of its kind.
+    """
+    return {
+        split: PairedFilesReader(*pair_files(Path(images), Path(truth), names), parse, with_text)
+        for split, (images, truth) in splits.items()
+    }

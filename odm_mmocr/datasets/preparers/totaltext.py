@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .mat_files import MatFile, MatFileError, join_text
-from .paired_files import PairedFilesReader, find_pairs_of_folders, pair_files
+from .paired_files import find_pairs_of_folders, read_pairs
 from .parsers import excerpt, make_instance, read_lines
 from .preparation import Report, prepare_splits
 
@@ -61,12 +61,7 @@ def prepare_totaltext(
             `.mat`.
         out, skip_malformed, options: As of :func:`prepare_icdar2015`.
     """
-    readers = {
-        split: PairedFilesReader(
-            *pair_files(Path(images), Path(truth), _names_of_truth), parse=parse_totaltext_file
-        )
-        for split, (images, truth) in splits.items()
-    }
+    readers = read_pairs(splits, parse_totaltext_file, _names_of_truth)
     return prepare_splits(readers, out, skip_malformed, **options)
 
 

@@ -1,7 +1,6 @@
 """Annotation files written image by image, whole or not at all, and resumed after a stop."""
 
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -11,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from mmocr.datasets.preparers.packers import TextDetPacker, TextSpottingPacker
+
+from odm_mmocr.checkpoints.saving import lock_output
 
 _PACKERS = {'textdet': TextDetPacker, 'textspotting': TextSpottingPacker}
 _OF_DETECTION = ('polygon', 'bbox', 'bbox_label', 'ignore')
@@ -88,7 +89,7 @@ class SplitWriter:
         try:
             for task, target in self.targets.items():
                 self._files[task] = _partial(target).open('ab')
-                self._lock(self._files[task], target)
+                lock_output(self._files[task], target)
             if not self._resume(keep_problems):
                 self._begin(split)
         except BaseException:
@@ -144,16 +145,6 @@ class SplitWriter:
                 self._close_files()
         else:
             self.discard()
-
-    def _lock(self, file, target: Path) -> None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BlockingIOError(
-                f'another process writes {target}; wait for it, or give another --out'
-            ) from error
-        except OSError:
-            pass  # a file system without locks
 
     def _begin(self, split: str) -> None:
         self._progress.unlink(missing_ok=True)
