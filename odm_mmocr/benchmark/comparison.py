@@ -124,7 +124,7 @@ class Comparison:
         images = load_annotated(cfg.train_dataloader)
         tests = load_annotated(cfg.val_dataloader)
         self._images = len(images)
-        self._data = name_data(cfg.val_dataloader)
+        self._data = name_data(tests)
         holdout = plan.holdout if len(plan.recipes) > 1 else 0.0
         full = full_iterations(cfg, self._images)
         self.protocol = Protocol(

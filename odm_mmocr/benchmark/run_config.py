@@ -131,9 +131,8 @@ def load_annotated(loader: ConfigDict) -> BaseDataset:
     return DATASETS.build(dict(copy.deepcopy(_annotated(loader.dataset)), pipeline=[]))
 
 
-def name_data(loader: ConfigDict) -> str:
-    """Name the images of a data loader: by their folder, and as generated where they say so."""
-    dataset = load_annotated(loader)
+def name_data(dataset: BaseDataset) -> str:
+    """Name the images of a data set: by their folder, and as generated where they say so."""
     name = Path(dataset.data_root or '.').resolve().name
     return f'{name} (generated)' if dataset.metainfo.get('generated') else name
 

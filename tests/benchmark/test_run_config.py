@@ -164,12 +164,13 @@ def test_annotation_that_is_missing(detector):
 
 
 def test_generated_images_are_named_so(detector, options, word_images, tmp_path):
-    assert name_data(load_config(detector, options).val_dataloader) == word_images.name
+    own = load_annotated(load_config(detector, options).val_dataloader)
+    assert name_data(own) == word_images.name
     content = json.loads((word_images / 'textspotting_test.json').read_text())
     content['metainfo']['generated'] = dict(by='a program')
     (tmp_path / 'textspotting_test.json').write_text(json.dumps(content))
     cfg = load_config(detector, {'val_dataloader.dataset.data_root': str(tmp_path)})
-    assert name_data(cfg.val_dataloader) == f'{tmp_path.name} (generated)'
+    assert name_data(load_annotated(cfg.val_dataloader)) == f'{tmp_path.name} (generated)'
 
 
 def test_config_that_evaluates_nothing():
