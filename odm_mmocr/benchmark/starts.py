@@ -17,7 +17,7 @@ from odm_mmocr.checkpoints.architecture import (
 from odm_mmocr.checkpoints.initializer import check_backbone
 from odm_mmocr.checkpoints.loading import without_counters
 from odm_mmocr.checkpoints.saving import save_checkpoint
-from odm_mmocr.checkpoints.swap import find_network
+from odm_mmocr.checkpoints.swap import find_network, find_preprocessor
 
 from .protocol import RANDOM, Start
 
@@ -91,10 +91,7 @@ def prepare_start(start: Start, cfg: Config, folder: str | os.PathLike) -> tuple
 
 def network_normalization(cfg: Config) -> dict:
     """What the detector of a config does to pixel values; see :func:`effective_normalization`."""
-    network, _, _ = find_network(cfg)
-    # A wrapper of an MMDetection network leaves it to that network.
-    holder = network if 'data_preprocessor' in network else cfg.model
-    return effective_normalization(holder.get('data_preprocessor'))
+    return effective_normalization(find_preprocessor(cfg)[0])
 
 
 def _keep(start: Start, content: dict, folder: str | os.PathLike) -> Start:

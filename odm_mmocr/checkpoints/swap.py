@@ -54,7 +54,7 @@ def swap_backbone(
     backbone, count, settings = _fit_architecture(
         describe_architecture(network.backbone, scope), content, backbone_file, adapt_architecture
     )
-    changes = _swap_normalization(cfg, network, place, content, backbone_file, adapt_normalization)
+    changes = _swap_normalization(cfg, content, backbone_file, adapt_normalization)
     for name, value in settings.items():
         before = network.backbone.get(name, 'not set')
         changes.append(f'{place}.backbone.{name}: {before} -> {value}, as in pre-training')
@@ -153,6 +153,15 @@ def find_network(cfg: Config):
     )
 
 
+def find_preprocessor(cfg: Config):
+    """Find the config of the data preprocessor, or None, and the place of what has it."""
+    network, place, _ = find_network(cfg)
+    # A wrapper of an MMDetection network leaves it to that network.
+    if 'data_preprocessor' not in network:
+        network, place = cfg.model, 'model'
+    return network.get('data_preprocessor'), place
+
+
 def _fit_architecture(
     settings: dict, content: dict, source: str | os.PathLike, adapt: bool
 ) -> tuple[nn.Module, int, dict]:
@@ -194,11 +203,9 @@ def _sources(init_cfg: dict | list | None) -> str:
     return ', '.join(str(one.get('checkpoint') or one.get('type', 'random')) for one in several)
 
 
-def _swap_normalization(cfg, network, place, content, source, adapt) -> list[str]:
+def _swap_normalization(cfg, content, source, adapt) -> list[str]:
     learned = effective_normalization(content['meta']['normalization'])
-    holder = network if 'data_preprocessor' in network else cfg.model
-    place = place if holder is network else 'model'
-    preprocessor = holder.get('data_preprocessor')
+    preprocessor, place = find_preprocessor(cfg)
     current = effective_normalization(preprocessor)
     in_pipelines = list(_pipeline_normalizations(cfg))
     if in_pipelines and current['mean'] == [0, 0, 0] and current['std'] == [1, 1, 1]:
