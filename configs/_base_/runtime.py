@@ -16,6 +16,8 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='BackboneExportHook'),
     dict(type='DataFaultsHook'),
+    dict(type='FiniteStepsHook'),
+    dict(type='StopSignalHook'),
     dict(type='KeepFreedMemoryHook'),
 ]
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)

@@ -1,3 +1,4 @@
+from .finite_steps import FiniteStepsHook, load_bad_batch
 from .hooks import (
     AtomicCheckpointHook,
     BackboneExportHook,
@@ -8,7 +9,14 @@ from .hooks import (
 )
 from .loops import ResumableIterTrainLoop
 from .memory import keep_freed_memory
-from .optim_wrapper import AutoAmpOptimWrapper, CpuAmpOptimWrapper
+from .optim_wrapper import (
+    AutoAmpOptimWrapper,
+    CpuAmpOptimWrapper,
+    FiniteAmpOptimWrapper,
+    FiniteOptimWrapper,
+)
+from .seeding import seed_step
+from .stopping import StopSignalHook
 from .visualization_hook import ODMVisualizationHook
 
 __all__ = [
@@ -19,8 +27,14 @@ __all__ = [
     'CpuDetectionHook',
     'DataFaultsHook',
     'DeferredRuntimeInfoHook',
+    'FiniteAmpOptimWrapper',
+    'FiniteOptimWrapper',
+    'FiniteStepsHook',
     'KeepFreedMemoryHook',
     'ODMVisualizationHook',
     'ResumableIterTrainLoop',
+    'StopSignalHook',
     'keep_freed_memory',
+    'load_bad_batch',
+    'seed_step',
 ]

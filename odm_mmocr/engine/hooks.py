@@ -1,5 +1,6 @@
 """Hooks: whole checkpoints, the backbone beside them, counts of faults, losses without waiting."""
 
+import math
 import os
 from collections import Counter
 from typing import Any
@@ -233,7 +234,9 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         if len({value.device for value in values}) > 1:
             values = [value.cpu() for value in values]
         for (name, _), value in zip(losses, torch.stack(values).tolist(), strict=True):
-            runner.message_hub.update_scalar(f'train/{name}', value)
+            # One step that is skipped (`FiniteStepsHook` tells of it) would blank all means.
+            if math.isfinite(value):
+                runner.message_hub.update_scalar(f'train/{name}', value)
 
 
 @HOOKS.register_module()

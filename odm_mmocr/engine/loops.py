@@ -1,8 +1,13 @@
 """Training by iterations that resumes at the right sample at once."""
 
+from mmengine.dist import get_rank
 from mmengine.runner import IterBasedTrainLoop
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 from mmocr.registry import LOOPS
+from torch.utils.data import DataLoader
+
+from .seeding import seed_step
+from .stopping import shield_workers
 
 
 @LOOPS.register_module()
@@ -11,7 +16,8 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
 
     MMEngine draws and throws away every batch up to the iteration it resumes from. A sampler
     with ``seek(position)``, such as :class:`SeededInfiniteSampler`, is told where to go on
-    instead.
+    instead. Every step has a random state of its own (:func:`seed_step`), so that an interrupted
+    run ends as an unbroken one.
 
     Args:
         runner, dataloader, max_iters, val_begin, val_interval, dynamic_intervals: As in
@@ -20,6 +26,15 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
     Raises:
         TypeError: Resuming with a sampler that cannot seek.
     """
+
+    def __init__(self, runner, dataloader: DataLoader | dict, *args, **kwargs):
+        if isinstance(dataloader, dict):
+            dataloader = runner.build_dataloader(
+                dataloader, runner.seed, runner._randomness_cfg.get('diff_rank_seed', False)
+            )
+        shield_workers(dataloader)  # before MMEngine starts them
+        super().__init__(runner, dataloader, *args, **kwargs)
+        self._rank = get_rank()
 
     def run(self):
         """Train until ``max_iters``."""
@@ -36,6 +51,11 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
+
+    def run_iter(self, data_batch):
+        """Do one step."""
+        seed_step(self.runner.seed, self._rank, self._iter)
+        super().run_iter(data_batch)
 
     def next_batch(self):
         """Take a batch from the loader.

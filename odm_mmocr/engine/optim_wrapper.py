@@ -1,4 +1,4 @@
-"""Mixed precision where the machine is faster with it, and a start everywhere."""
+"""Mixed precision where the machine is faster with it, a start everywhere, finite steps only."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +8,29 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmocr.registry import OPTIM_WRAPPERS
 from torch import nn
 
+from .finite_steps import FiniteSteps
+
 
 @OPTIM_WRAPPERS.register_module()
-class CpuAmpOptimWrapper(OptimWrapper):
+class FiniteOptimWrapper(FiniteSteps, OptimWrapper):
+    """MMEngine's wrapper, but without steps that are not finite (:class:`FiniteSteps`).
+
+    Args:
+        **kwargs: As in :class:`mmengine.optim.OptimWrapper`.
+    """
+
+
+@OPTIM_WRAPPERS.register_module()
+class FiniteAmpOptimWrapper(FiniteSteps, AmpOptimWrapper):
+    """MMEngine's wrapper for mixed precision, but without steps that are not finite.
+
+    Args:
+        **kwargs: As in :class:`mmengine.optim.AmpOptimWrapper`.
+    """
+
+
+@OPTIM_WRAPPERS.register_module()
+class CpuAmpOptimWrapper(FiniteOptimWrapper):
     """Runs the forward pass under bfloat16 autocast on a CPU; MMEngine's wrapper refuses to.
 
     bfloat16 has the range of float32, so losses need no scaling.
@@ -32,9 +52,9 @@ def AutoAmpOptimWrapper(
 ) -> OptimWrapper:
     """Build the optimizer wrapper that suits the machine.
 
-    With CUDA that is MMEngine's :class:`AmpOptimWrapper`, which refuses to start without; on a
-    CPU a plain one, or on request a :class:`CpuAmpOptimWrapper` where the CPU has instructions
-    for bfloat16.
+    With CUDA that is a :class:`FiniteAmpOptimWrapper`; on a CPU, where that refuses to start, a
+    :class:`FiniteOptimWrapper`, or on request a :class:`CpuAmpOptimWrapper` where the CPU has
+    instructions for bfloat16.
 
     Args:
         dtype: ``'bfloat16'`` or ``'float16'``, for CUDA.
@@ -49,10 +69,10 @@ def AutoAmpOptimWrapper(
         if dtype == 'bfloat16':
             # Nothing to scale; looking for overflows would wait for the GPU in every step.
             loss_scale = dict(enabled=False)
-        return AmpOptimWrapper(dtype=dtype, loss_scale=loss_scale, **kwargs)
+        return FiniteAmpOptimWrapper(dtype=dtype, loss_scale=loss_scale, **kwargs)
     if cpu_bfloat16 and multiplies_bfloat16():
         return CpuAmpOptimWrapper(**kwargs)
-    return OptimWrapper(**kwargs)
+    return FiniteOptimWrapper(**kwargs)
 
 
 def multiplies_bfloat16() -> bool:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from odm_mmocr.checkpoints import load_checkpoint
+
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = [
     'train_dataloader.batch_size=2',
@@ -69,6 +71,36 @@ def test_killed_and_resumed(tmp_path):
     assert done == [reached + 1, reached + 2]
     # What the killed process has left behind is whole.
     assert all(torch.load(p, weights_only=False) for p in tmp_path.glob('*.pth'))
+
+
+@pytest.mark.slow
+def test_a_stopped_run_ends_as_an_unbroken_one(tmp_path):
+    process = start(tmp_path / 'stopped', 9)
+    wait_for(tmp_path / 'stopped' / 'last_checkpoint', process)
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, output
+    assert 'SIGTERM: saved' in output
+    last = Path((tmp_path / 'stopped' / 'last_checkpoint').read_text())
+    assert 3 <= torch.load(last, weights_only=False)['meta']['iter'] < 9
+    # With another number of workers: samples do not depend on it.
+    again = [*command(tmp_path / 'stopped', 9, '--resume'), 'train_dataloader.num_workers=0']
+    subprocess.run(again, check=True, capture_output=True, timeout=120)
+    subprocess.run(command(tmp_path / 'unbroken', 9), check=True, capture_output=True, timeout=120)
+    one, other = (load_checkpoint(tmp_path / run / 'iter_9.pth') for run in ('stopped', 'unbroken'))
+    assert one['state_dict'].keys() == other['state_dict'].keys()
+    for name, tensor in one['state_dict'].items():
+        assert torch.equal(tensor, other['state_dict'][name]), name
+    histories = [
+        {
+            name: history.data[0].tolist()
+            for name, history in checkpoint['message_hub']['log_scalars'].items()
+            if 'loss' in name
+        }
+        for checkpoint in (one, other)
+    ]
+    assert len(histories[0]['train/loss']) == 9
+    assert histories[0] == histories[1]
 
 
 @pytest.mark.slow

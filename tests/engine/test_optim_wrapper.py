@@ -1,10 +1,10 @@
 import pytest
 import torch
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.optim import AmpOptimWrapper
 from mmocr.registry import OPTIM_WRAPPERS
 from torch import nn
 
-from odm_mmocr.engine import CpuAmpOptimWrapper, optim_wrapper
+from odm_mmocr.engine import CpuAmpOptimWrapper, FiniteOptimWrapper, optim_wrapper
 
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason='has CUDA')
 
@@ -17,7 +17,7 @@ def build(model, **settings):
 @without_cuda
 def test_plain_without_cuda():
     wrapper = build(nn.Linear(2, 1), dtype='bfloat16')
-    assert type(wrapper) is OptimWrapper
+    assert type(wrapper) is FiniteOptimWrapper
     assert wrapper.clip_grad_kwargs == dict(max_norm=1.0)
 
 
