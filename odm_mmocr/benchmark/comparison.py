@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 
 import torch
 from mmengine.config import Config
@@ -188,26 +187,39 @@ class Comparison:
         executor = Executor(self._folder / 'runs', self._configure, jobs)
         total = len(plan.fractions) * len(plan.starts) * (len(plan.recipes) + len(plan.seeds) - 1)
         count = 0
+        searched: list[FinishedRun] = []
+        missing = dict.fromkeys(
+            ((start.name, share) for share in plan.fractions for start in plan.starts),
+            len(plan.recipes),
+        )
 
-        def told(outcome: Outcome) -> None:
+        def follow(outcome: Outcome) -> list[Run]:
+            """Call for the other seeds where the search for a start and share is through."""
             nonlocal count
             count += 1
             report(outcome, count, total)
+            run = outcome.run
+            if run.seed != plan.seeds[0]:
+                return []
+            searched.extend(_finished([outcome]))
+            group = run.start, run.fraction
+            missing[group] -= 1
+            if missing[group]:
+                return []
+            found = [f for f in searched if (f.run.start, f.run.fraction) == group]
+            return final_runs(choose_recipes(found), plan.seeds[1:])
 
-        searched = executor.run_all(
-            search_runs(plan.starts, plan.fractions, plan.recipes, plan.seeds[0]), told
+        outcomes = executor.run_all(
+            search_runs(plan.starts, plan.fractions, plan.recipes, plan.seeds[0]), follow
         )
-        finished = _finished(searched)
-        if not finished:
-            raise ValueError(f'every run failed; the first: {searched[0].error}')
-        chosen = choose_recipes(finished)
-        others = executor.run_all(final_runs(chosen, plan.seeds[1:]), told)
-        final = [
-            run for run in finished if run.run.recipe == chosen[run.run.start, run.run.fraction]
-        ]
-        failures = [f'{o.run.name}: {o.error}' for o in (*searched, *others) if o.result is None]
+        every = _finished(outcomes)
+        if not every:
+            raise ValueError(f'every run failed; the first: {outcomes[0].error}')
+        chosen = choose_recipes(run for run in every if run.run.seed == plan.seeds[0])
+        final = [run for run in every if run.run.recipe == chosen[run.run.start, run.run.fraction]]
+        failures = [f'{o.run.name}: {o.error}' for o in outcomes if o.result is None]
         with self._alone():
-            self._write(final + _finished(others), finished + _finished(others), failures)
+            self._write(final, every, failures)
         return failures
 
     def _configure(self, run: Run, folder: Path) -> str:
@@ -219,7 +231,7 @@ class Comparison:
     def _alone(self) -> Iterator[None]:
         """Keep other programs from writing into the folder at the same time."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with locked(self._folder / '.lock', Event()):
+        with locked(self._folder / '.lock', wait_for_it=True):
             yield
 
     def _write(

@@ -83,49 +83,58 @@ class Executor:
         self._configuring = Lock()
         self._stopped = Event()
 
-    def run_all(self, runs: Iterable[Run], report: Callable[[Outcome], None]) -> list[Outcome]:
-        """Make runs.
+    def run_all(
+        self, runs: Iterable[Run], follow: Callable[[Outcome], Iterable[Run] | None]
+    ) -> list[Outcome]:
+        """Make runs, and those that follow from their outcomes.
 
         Args:
-            runs: The runs.
-            report: Called with the outcome of each as soon as it is known.
+            runs: The first runs.
+            follow: Called with each outcome as soon as it is known; returns runs that it calls for.
 
         Returns:
-            The outcomes, in the order of the runs.
+            The outcomes, in the order of the runs; those that followed come after the first.
         """
-        runs = list(dict.fromkeys(runs))
+        order = list(dict.fromkeys(runs))
         outcomes: dict[Run, Outcome] = {}
         self._stopped.clear()
         with ThreadPoolExecutor(self._jobs) as pool:
             try:
-                waiting = {pool.submit(self._make, run, False): run for run in runs}
-                while waiting:
+                waiting = {pool.submit(self._make, run): run for run in order}
+                held: list[Run] = []  # by other programs; looked at where there is nothing to do
+                while waiting or held:
+                    if len(waiting) < self._jobs and held:
+                        time.sleep(PATIENCE)
+                        waiting.update((pool.submit(self._make, run), run) for run in held)
+                        held = []
                     done, _ = wait(waiting, return_when=FIRST_COMPLETED)
                     for future in done:
                         run = waiting.pop(future)
                         outcome = future.result()
-                        if outcome is None:  # another program is at it: come back to it last
-                            waiting[pool.submit(self._make, run, True)] = run
+                        if outcome is None:
+                            held.append(run)
                             continue
                         outcomes[run] = outcome
-                        report(outcome)
+                        more = [new for new in follow(outcome) or () if new not in order]
+                        order += more
+                        waiting.update((pool.submit(self._make, new), new) for new in more)
             except BaseException:
                 self._stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in list(self._processes):
                     process.terminate()
                 raise
-        return [outcomes[run] for run in runs]
+        return [outcomes[run] for run in order]
 
-    def _make(self, run: Run, patient: bool) -> Outcome | None:
+    def _make(self, run: Run) -> Outcome | None:
         folder = self._folder / run.name
         if (result := read_result(folder)) is not None:
             return Outcome(run, result)
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder / '.lock', self._stopped if patient else None) as lock:
+        with locked(folder / '.lock') as lock:
             if lock is None:
                 return None
-            if (result := read_result(folder)) is not None:  # made while this one waited
+            if (result := read_result(folder)) is not None:  # made meanwhile
                 return Outcome(run, result)
             slot = self._slots.get()
             started = time.monotonic()
@@ -178,27 +187,23 @@ def read_result(folder: Path) -> dict | None:
 
 
 @contextmanager
-def locked(path: Path, stopped: Event | None = None) -> Iterator[IO | None]:
+def locked(path: Path, wait_for_it: bool = False) -> Iterator[IO | None]:
     """Hold a lock that programs share.
 
     Args:
         path: File of the lock.
-        stopped: Wait for another program that holds it, until this is set; None: do not wait.
+        wait_for_it: Whether to wait for another program that holds it.
 
     Yields:
         The file, or None where another program holds it.
     """
     with open(path, 'a') as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if stopped is None or stopped.wait(PATIENCE):
-                    yield None
-                    return
-            else:
-                yield file
-                return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait_for_it else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield None
+        else:
+            yield file
 
 
 def _last_line(log: Path) -> str:

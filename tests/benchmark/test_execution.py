@@ -69,6 +69,26 @@ def test_two_programs_share_the_runs(tmp_path):
     assert all(outcome.result for name in 'ab' for outcome in results[name])
 
 
+def test_what_follows_does_not_wait_for_another_program(tmp_path):
+    folder = tmp_path / RUNS[0].name
+    folder.mkdir()
+    told = []
+
+    def follow(outcome):
+        told.append(outcome.run)
+        return RUNS[2:] + RUNS[:1] if outcome.run == RUNS[1] else None
+
+    with locked(folder / '.lock'):
+        thread = threading.Thread(target=lambda: executor(tmp_path).run_all(RUNS[:2], follow))
+        thread.start()
+        end = time.monotonic() + 10
+        while len(told) < 2 and time.monotonic() < end:
+            time.sleep(0.02)
+        assert told == [RUNS[1], RUNS[2]]
+    thread.join(10)
+    assert told == [RUNS[1], RUNS[2], RUNS[0]]
+
+
 def test_runs_at_a_time_share_the_cores(tmp_path, monkeypatch):
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
     started = time.monotonic()
@@ -118,7 +138,7 @@ def test_lock_outlives_the_program_that_is_killed(tmp_path):
     assert (folder / 'made').read_text() == 'x'
 
 
-def test_stop_does_not_wait_for_another_program(tmp_path):
+def test_stop_in_spite_of_another_program(tmp_path):
     folder = tmp_path / RUNS[0].name
     folder.mkdir()
     started = time.monotonic()
