@@ -1,12 +1,16 @@
-"""Checks the versions of the packages this one stands on, and mends resuming between two of them.
+"""Checks the versions of the packages this one stands on, and mends what does not go on with them.
 
 mmengine 0.10 reads checkpoints with `torch.load`, which since torch 2.6 unpickles nothing but
 tensors and what has been allowed by name, so resuming fails. `allow_training_state` allows what a
 training checkpoint holds besides, and no more: loading stays as strict as torch has made it.
+
+mmengine's launchers give each process a GPU before the processes meet, which fails without CUDA.
+`join_processes_without_cuda` lets them meet on CPUs.
 """
 
 import functools
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +23,7 @@ from .version import __version__
 # Distribution -> range of versions. `requirements/openmmlab.txt` and the pinned set keep to it.
 NEIGHBOURS = {
     'numpy': '>=1.23,<2',
-    'torch': '>=2.0',
+    'torch': '>=2.4',
     'mmengine': '>=0.10.0,<0.11',
     'mmcv': '>=2.0.0,<2.1',
     'mmdet': '>=3.1.0,<3.2',
@@ -44,6 +48,14 @@ NUMBER_TYPES = (
     'uint32',
     'uint64',
 )
+
+
+# Launcher of mmengine -> variable that tells a process its rank, and what sets it.
+LAUNCHERS = {
+    'pytorch': ('RANK', 'torchrun'),
+    'slurm': ('SLURM_PROCID', 'srun'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'mpirun of Open MPI'),
+}
 
 
 def has_mmengine() -> bool:
@@ -149,6 +161,43 @@ def allow_training_state() -> None:
             ),
         ]
     )
+
+
+def check_launcher(launcher: str) -> None:
+    """Checks that this process was started by the program that a launcher of mmengine wants.
+
+    Args:
+        launcher: One of `LAUNCHERS`, or ``'none'``.
+
+    Raises:
+        ValueError: It was not; mmengine ends with a KeyError of the missing variable.
+    """
+    variable, program = LAUNCHERS.get(launcher, (None, None))
+    if variable is not None and variable not in os.environ:
+        raise ValueError(
+            f'--launcher {launcher}: {variable} is not set; start the command with {program}'
+        )
+
+
+def join_processes_without_cuda(launcher: str, env_cfg: Mapping) -> None:
+    """Lets a launcher of mmengine join the processes over gloo, on machines without CUDA.
+
+    Args:
+        launcher: One of `LAUNCHERS`.
+        env_cfg: As in a config; the backend that its ``dist_cfg`` names is not used.
+    """
+    import torch
+    from mmengine.dist import init_dist
+    from mmengine.utils.dl_utils import set_multi_processing
+
+    # mmengine does this before it joins: later it would warn of another start method.
+    set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
+    choose_gpu = torch.cuda.set_device
+    torch.cuda.set_device = lambda device: None
+    try:
+        init_dist(launcher, **{**env_cfg.get('dist_cfg', {}), 'backend': 'gloo'})
+    finally:
+        torch.cuda.set_device = choose_gpu
 
 
 def _pickled_as(module: str, name: str, function: Callable) -> Callable:

@@ -17,12 +17,14 @@ from mmengine.runner import Runner
 
 from odm_mmocr.checkpoints import (
     ConfigOptions,
+    UnreadableCheckpoint,
     latest_checkpoint,
     load_config,
     save_whole_files,
     swap_backbone,
 )
 from odm_mmocr.checkpoints.saving import causes, disk_full
+from odm_mmocr.compat import check_launcher, join_processes_without_cuda
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -92,11 +94,9 @@ def prepare(args: argparse.Namespace) -> Config:
 
 
 def start_processes_without_cuda(cfg: Config) -> None:
-    """Join the processes of a CPU-only machine over gloo, which MMEngine's launchers do not."""
-    if cfg.launcher != 'pytorch':
-        raise ValueError(f'--launcher {cfg.launcher} needs CUDA; without it there is pytorch')
-    torch.distributed.init_process_group('gloo')
-    # Its usual wrapper, except that this one names no GPU.
+    """Join the processes of CPU-only machines, and wrap the model for them."""
+    join_processes_without_cuda(cfg.launcher, cfg.get('env_cfg', {}))
+    # MMEngine's usual wrapper, except that this one names no GPU.
     wrapper = cfg.get('model_wrapper_cfg') or dict(
         type='MMDistributedDataParallel',
         broadcast_buffers=False,
@@ -133,7 +133,7 @@ def how_to_go_on(work_dir: str) -> str:
     """Say where the last checkpoint of a run is."""
     try:
         last = latest_checkpoint(work_dir)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         return str(error)
     if last is None:
         return f'{work_dir} has no checkpoint yet'
@@ -145,6 +145,7 @@ def main() -> None:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     save_whole_files()
     try:
+        check_launcher(args.launcher)
         cfg = prepare(args)
         if args.launcher != 'none' and not torch.cuda.is_available():
             start_processes_without_cuda(cfg)
@@ -160,6 +161,9 @@ def main() -> None:
             if is_main_process():
                 print(f'\nStopped; {how_to_go_on(cfg.work_dir)}', file=sys.stderr)
             sys.exit(130)
+        bad = [cause for cause in causes(error) if isinstance(cause, UnreadableCheckpoint)]
+        if bad:
+            sys.exit(f'error: {bad[-1]}')
         if full := disk_full(error):
             sys.exit(f'error: {full}; {how_to_go_on(cfg.work_dir)}')
         raise

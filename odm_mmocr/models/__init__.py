@@ -9,6 +9,7 @@ from .losses import (
 )
 from .ocr_features import CRAFTFeatures, DetectorFeatures, PPOCRFeatures
 from .odm import ODM
+from .sharding import ODMFullyShardedDataParallel
 from .text_controller import TextController
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     'DetectorFeatures',
     'OCRLPIPSLoss',
     'ODMDataPreprocessor',
+    'ODMFullyShardedDataParallel',
     'ODMImageEncoder',
     'PPOCRFeatures',
     'TextController',

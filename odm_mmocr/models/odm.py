@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from odm_mmocr.structures import ODMDataSample
 
 from .layers import recompute_in_backward
+from .losses import gather_rows
 from .word_places import collect_places, pool_places
 
 
@@ -177,7 +178,11 @@ class ODM(BaseModel):
         )
 
     def loss(self, images: Tensor, data_samples: list[ODMDataSample]) -> dict[str, Tensor]:
-        """L_seg, L_ocr and L_bc of a batch, each already weighted."""
+        """L_seg, L_ocr and L_bc of a batch, each already weighted.
+
+        With several processes the average of theirs is the loss of the whole batch, value and
+        gradient, whatever share of it each process has.
+        """
         prompts = self.stack_prompts(data_samples, images)
         shown = prompts[2]
         outputs = self.encode_and_draw(images, *prompts)
@@ -202,7 +207,7 @@ class ODM(BaseModel):
     def score_places(
         self, outputs: dict, data_samples: list[ODMDataSample], size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """Score all words of the batch's prompts at the places where they stand.
+        """Score all words of the batch's prompts, of all processes, at the places of this one.
 
         Args:
             outputs: Those of mode ``tensor``.
@@ -213,12 +218,12 @@ class ODM(BaseModel):
             Scores (B, N, M) of N places and M words, and the right word, int64 (B, N), -1 for none.
         """
         tokens = outputs['image_tokens']
-        places = collect_places(data_samples)
+        *places, counts = collect_places(data_samples)
         points, target, samples, slots = (
             part.to(tokens.device, non_blocking=True) for part in places
         )
         features, visible = pool_places(tokens, points, size)  # (B, N, C), (B, N)
-        words = outputs['words'][samples, slots]  # (M, C)
+        words = gather_rows(outputs['words'][samples, slots], counts)  # (M, C)
         return self.text_controller.score_words(features, words), target.where(visible, -1)
 
     def predict(

@@ -1,54 +1,64 @@
 """Where the prompted words stand, as points at which image tokens can be asked about them."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.dist import get_rank
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from odm_mmocr.rendering import split_polygon
 from odm_mmocr.structures import ODMDataSample
 
+from .losses import exchange
+
 POINTS = 5
 
 
 class WordPlaces(NamedTuple):
-    """Places and words of a batch.
+    """Places and words of a batch, of which each process has a part.
+
+    The M words are those of all processes, numbered in the order of ranks; none is there twice.
 
     Attributes:
         points: float32 (B, N, POINTS, 2), x and y in pixels along the middle of each place; not
             a number where a sample has fewer than N places.
         target: int64 (B, N), index of the word that stands there, -1 for no place.
-        samples: int64 (M,), sample whose prompt has word m.
-        slots: int64 (M,), its slot in that prompt.
+        samples: int64 (R,), for the words that come from this process, the sample whose prompt has
+            the word. With one process R is M.
+        slots: int64 (R,), its slot in that prompt.
+        counts: R of each process.
     """
 
     points: Tensor
     target: Tensor
     samples: Tensor
     slots: Tensor
+    counts: list[int]
 
 
 def collect_places(data_samples: Sequence[ODMDataSample]) -> WordPlaces:
     """Find where words of a batch's prompts stand, and the words of all its prompts.
 
     An ignored instance is no place; one that its own sample's prompt leaves out is, if another
-    sample's prompt has its word.
+    sample's prompt has its word. With several processes, all must call this.
 
     Args:
         data_samples: B samples with ``prompt`` and ``gt_instances``.
 
     Returns:
-        Places of the instances, and the M different words of all prompts.
+        Places of the instances, and the M different words of all prompts, of all processes.
     """
     first = {}  # the word's first place among the prompts
     for sample_index, sample in enumerate(data_samples):
         for slot, text in enumerate(sample.prompt.texts):
             first.setdefault(text, (sample_index, slot))
-    numbers = {text: number for number, text in enumerate(first)}
+    shares = deal_words(exchange(list(first)))
+    numbers = {text: number for number, text in enumerate(chain(*shares))}
     places = [
         [
             (points, numbers[text])
@@ -63,8 +73,28 @@ def collect_places(data_samples: Sequence[ODMDataSample]) -> WordPlaces:
     for index, of_sample in enumerate(places):
         for place, (along, number) in enumerate(of_sample):
             points[index, place], target[index, place] = along, number
-    order = np.array(list(first.values()), int).reshape(-1, 2)
-    return WordPlaces(*map(torch.from_numpy, (points, target, order[:, 0], order[:, 1])))
+    order = np.array([first[text] for text in shares[get_rank()]], int).reshape(-1, 2)
+    return WordPlaces(
+        *map(torch.from_numpy, (points, target, order[:, 0], order[:, 1])),
+        counts=[len(share) for share in shares],
+    )
+
+
+def deal_words(words: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Leave each word to the first process that has it.
+
+    Args:
+        words: The different words of each process.
+
+    Returns:
+        The words that remain to each process, in their order.
+    """
+    taken = set()
+    shares = []
+    for of_process in words:
+        shares.append([text for text in of_process if text not in taken])
+        taken.update(of_process)
+    return shares
 
 
 def _readable(instances: InstanceData) -> Iterator[tuple[np.ndarray, str]]:

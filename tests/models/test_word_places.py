@@ -3,7 +3,12 @@ import pytest
 import torch
 from mmengine.structures import InstanceData, LabelData
 
-from odm_mmocr.models.word_places import collect_places, middle_points, pool_places
+from odm_mmocr.models.word_places import (
+    collect_places,
+    deal_words,
+    middle_points,
+    pool_places,
+)
 from odm_mmocr.structures import ODMDataSample
 
 QUAD = [0, 10, 100, 10, 100, 30, 0, 30]
@@ -38,6 +43,7 @@ def test_places_and_words_of_a_batch():
     words = [('stop', 0, 0), ('noise', 0, 1), ('bank', 1, 0)]
     assert list(zip(places.samples.tolist(), places.slots.tolist())) == [w[1:] for w in words]
     assert places.target.tolist() == [[0, 0], [2, -1], [2, -1]]
+    assert places.counts == [3]
     assert places.points.isfinite().all(-1).all(-1).tolist() == (places.target >= 0).tolist()
 
 
@@ -51,6 +57,11 @@ def test_no_word_at_all():
     places = collect_places([sample([], [], [])])
     assert places.points.shape == (1, 0, 5, 2)
     assert len(places.samples) == 0
+
+
+def test_a_word_is_left_to_the_first_process_that_has_it():
+    words = [['stop', 'exit'], [], ['bank', 'exit', 'open'], ['open', 'stop']]
+    assert deal_words(words) == [['stop', 'exit'], [], ['bank', 'open'], []]
 
 
 def test_pooling_averages_what_lies_under_the_points():

@@ -166,7 +166,7 @@ def test_resume(prepare, tmp_path, capsys):
     assert 'no checkpoint in work_dirs/tiny yet' in capsys.readouterr().out
     checkpoint = tmp_path / 'work_dirs' / 'tiny' / 'iter_7.pth'
     checkpoint.parent.mkdir(parents=True)
-    checkpoint.touch()
+    torch.save({}, checkpoint)
     (checkpoint.parent / 'last_checkpoint').write_text(str(checkpoint))
     for arguments in (['--resume'], ['--resume', 'auto'], ['--resume', checkpoint]):
         cfg = prepare(*arguments)
@@ -180,7 +180,7 @@ def test_way_to_go_on(train, tmp_path):
     assert train.how_to_go_on(tmp_path) == f'{tmp_path} has no checkpoint yet'
     (tmp_path / 'last_checkpoint').write_text('iter_7.pth')
     assert 'iter_7.pth, which is gone' in train.how_to_go_on(tmp_path)
-    (tmp_path / 'iter_7.pth').touch()
+    torch.save({}, tmp_path / 'iter_7.pth')
     assert train.how_to_go_on(tmp_path).endswith('iter_7.pth; --resume goes on from it')
 
 
@@ -208,11 +208,6 @@ def test_two_processes_without_cuda(config, tmp_path):
     assert done.returncode == 0, done.stderr
     assert 'Distributed training: True' in done.stdout + done.stderr
     assert (tmp_path / 'work' / 'iter_2.pth').exists()
-
-
-def test_other_launchers_need_cuda(train, prepare):
-    with pytest.raises(ValueError, match='--launcher slurm needs CUDA'):
-        train.start_processes_without_cuda(prepare('--launcher', 'slurm'))
 
 
 def test_auto_scale_lr(prepare, config):

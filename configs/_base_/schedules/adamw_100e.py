@@ -12,6 +12,7 @@ optim_wrapper = dict(
 train_cfg = dict(type='ResumableIterTrainLoop', max_iters=312500, val_interval=5000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
+auto_scale_lr = dict(base_batch_size=32)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-4, end=10000, by_epoch=False),
     dict(type='CosineAnnealingLR', begin=10000, end=312500, eta_min=0, by_epoch=False),

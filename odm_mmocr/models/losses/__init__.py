@@ -1,5 +1,6 @@
-from .contrastive import BatchContrastiveLoss, contrastive_loss, gather_features
+from .contrastive import BatchContrastiveLoss, contrastive_loss
 from .ocr_lpips import OCRLPIPSLoss, ocr_lpips
+from .processes import exchange, gather_rows, mean_over_processes
 from .segmentation import DestylizationSegLoss, bce_loss, dice_loss
 from .word_contrastive import WordContrastiveLoss
 
@@ -11,6 +12,8 @@ __all__ = [
     'bce_loss',
     'contrastive_loss',
     'dice_loss',
-    'gather_features',
+    'exchange',
+    'gather_rows',
+    'mean_over_processes',
     'ocr_lpips',
 ]

@@ -6,21 +6,7 @@ from mmengine.dist import get_world_size
 from mmocr.registry import MODELS
 from torch import Tensor, nn
 
-
-def gather_features(features: Tensor) -> Tensor:
-    """Concatenate the features of all processes, with gradients to each.
-
-    Args:
-        features: (B, ...), the same shape in every process.
-
-    Returns:
-        (B * processes, ...), in the order of ranks; the input itself with one process.
-    """
-    if get_world_size() == 1:
-        return features
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(all_gather(features.contiguous()))
+from .processes import gather_rows
 
 
 def contrastive_loss(images: Tensor, texts: Tensor, valid: Tensor, scale: Tensor) -> Tensor:
@@ -65,8 +51,14 @@ class BatchContrastiveLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, images: Tensor, texts: Tensor, valid: Tensor, scale: Tensor) -> Tensor:
-        """Compare the features of this process's batch, see :func:`contrastive_loss`."""
-        images, texts = gather_features(images), gather_features(texts)
-        if len(valid) < len(images):
-            valid = gather_features(valid.float()) > 0
+        """Compare the features of the batches of all processes, see :func:`contrastive_loss`.
+
+        Batches may be of different sizes, and a process may have no valid pair.
+        """
+        if get_world_size() > 1:
+            pairs = torch.cat([images.float(), texts.float(), valid.unsqueeze(1).float()], 1)
+            images, texts, valid = gather_rows(pairs).split(
+                [images.shape[1], texts.shape[1], 1], dim=1
+            )
+            valid = valid.squeeze(1) > 0
         return self.loss_weight * contrastive_loss(images, texts, valid, scale)

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from .processes import mean_over_processes
+
 # Vectors shorter than this have no direction.
 SHORTEST = 1e-10
 
@@ -119,7 +121,7 @@ class OCRLPIPSLoss(nn.Module):
             ignore: bool (B, 1, H, W); there the drawing is taken to be right.
 
         Returns:
-            Scalar, averaged over the batch.
+            Scalar, averaged over the images of all processes.
         """
         target = label.float() / 255
         prediction = torch.where(ignore, target, logits.float().sigmoid())
@@ -127,7 +129,9 @@ class OCRLPIPSLoss(nn.Module):
         with torch.no_grad():
             wanted = self.features(target)
         drawn = self.features(prediction)
-        return self.loss_weight * ocr_lpips(drawn, wanted).mean()
+        distances = ocr_lpips(drawn, wanted)
+        count = torch.full((), len(distances), device=distances.device)
+        return self.loss_weight * mean_over_processes(distances.sum(), count)
 
 
 def shrink(pictures: Tensor, scale: float) -> Tensor:

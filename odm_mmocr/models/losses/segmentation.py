@@ -2,29 +2,12 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_reduce, get_world_size
 from mmocr.registry import MODELS
 from torch import Tensor, nn
 
+from .processes import mean_over_processes
+
 INK_THRESHOLD = 30  # a label of at least this, out of 255, is ink
-
-
-def mean_over_processes(total: Tensor, count: Tensor) -> Tensor:
-    """Divide a sum of this process by the count of all, so that the gradients add up right.
-
-    Data-parallel training averages gradients over processes; with this scaling that average is
-    the gradient of (sum over all processes) / (count over all processes).
-
-    Args:
-        total: Scalar with gradient, the sum over what this process has.
-        count: Scalar without gradient, how many this process has, or the sum of their weights.
-
-    Returns:
-        Scalar; zero (and with zero gradient) where all processes together have none.
-    """
-    count = count.detach().float().clone()
-    all_reduce(count)
-    return total * get_world_size() / torch.where(count > 0, count, 1)
 
 
 def bce_loss(
@@ -34,7 +17,7 @@ def bce_loss(
     positive_weight: float | None = None,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Binary cross-entropy, averaged over the valid pixels of the whole batch.
+    """Binary cross-entropy, averaged over the valid pixels of the batch, of all processes.
 
     Args:
         logits: (B, 1, H, W).
@@ -61,10 +44,11 @@ def dice_loss(
 ) -> Tensor:
     """1 - 2 |P T| / (|P| + |T|) for each image, averaged over the images that have ink.
 
-    From `V-Net <https://arxiv.org/abs/1606.04797>`_, without the squares. With weights, the pixels
-    of P and T count by theirs, and so do the images in the average, since the quotient alone stays
-    the same however little all ink of an image weighs: an image weighs as much as its ink does on
-    average, which is an average by weight itself, so that ink without weight does not count.
+    From `V-Net <https://arxiv.org/abs/1606.04797>`_, without the squares; the average is over the
+    images of all processes. With weights, the pixels of P and T count by theirs, and so do the
+    images in the average, since the quotient alone stays the same however little all ink of an
+    image weighs: an image weighs as much as its ink does on average, which is an average by weight
+    itself, so that ink without weight does not count.
 
     Args:
         logits: (B, 1, H, W).

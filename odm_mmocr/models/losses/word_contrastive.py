@@ -4,6 +4,8 @@ import torch.nn.functional as F
 from mmocr.registry import MODELS
 from torch import Tensor, nn
 
+from .processes import mean_over_processes
+
 
 @MODELS.register_module()
 class WordContrastiveLoss(nn.Module):
@@ -25,13 +27,14 @@ class WordContrastiveLoss(nn.Module):
         """Compare scores with the truth.
 
         Args:
-            scores: (B, N, M), how well each of N places in B images fits each of M words.
-            target: int64 (B, N), the word that stands there, negative for none.
+            scores: (B, N, M), how well each of N places in the B images of this process fits each
+                of M words, those of all processes.
+            target: int64 (B, N), the word that stands there, -1 for none.
 
         Returns:
-            Scalar, averaged over the places of this process; zero without one.
+            Scalar, averaged over the places of all processes; zero without one.
         """
         losses = F.cross_entropy(
             scores.flatten(0, 1).float(), target.flatten(), reduction='sum', ignore_index=-1
         )
-        return self.loss_weight * losses / (target >= 0).sum().clamp(min=1)
+        return self.loss_weight * mean_over_processes(losses, (target >= 0).sum())

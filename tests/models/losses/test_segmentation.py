@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from odm_mmocr.models.losses import DestylizationSegLoss, bce_loss, dice_loss, segmentation
+from odm_mmocr.models.losses import DestylizationSegLoss, bce_loss, dice_loss, processes
 
 
 @pytest.fixture
@@ -132,13 +132,13 @@ def test_processes_together_are_one_batch(maps, loss, monkeypatch):
     weight = torch.rand(2, 1, 5, 7)
     expected = loss(*maps, weight=weight)
     counts = []
-    monkeypatch.setattr(segmentation, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(processes, 'get_world_size', lambda: 2)
     parts = [[part[i : i + 1] for part in (*maps, weight)] for i in range(2)]
     for step in (
         lambda count: counts.append(count.clone()),
         lambda count: count.copy_(sum(counts)),
     ):
-        monkeypatch.setattr(segmentation, 'all_reduce', step)
+        monkeypatch.setattr(processes, 'all_reduce', step)
         each = [loss(*part[:3], weight=part[3]) for part in parts]
     torch.testing.assert_close(sum(each) / 2, expected)
 
