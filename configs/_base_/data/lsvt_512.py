@@ -33,7 +33,7 @@ val_pipeline = [
     dict(type='RenderDestylizedLabel', fonts=fonts, with_dropped=True),
     dict(type='PackODMInputs', vocabulary=vocabulary),
 ]
-train = dict(data_root='data/lsvt', pipeline=train_pipeline)
+train = dict(type='IndexedOCRDataset', data_root='data/lsvt', pipeline=train_pipeline)
 val = dict(data_root='data/lsvt', ann_file='textspotting_val.json', pipeline=val_pipeline)
 train_dataloader = dict(dataset=dict(dataset=train))
 val_dataloader = dict(dataset=dict(dataset=val))

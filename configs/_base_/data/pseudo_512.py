@@ -10,7 +10,7 @@ _base_ = 'synthesized_512.py'
 
 score_power = 1.0
 real = dict(
-    type='OCRDataset',
+    type='IndexedOCRDataset',
     pipeline=[
         dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
         _base_.annotations,
