@@ -26,6 +26,9 @@ if has_mmengine():
         structures,
         visualization,
     )
+
+    # Before the first checkpoint is read: whoever imports this package may go on to train.
+    checkpoints.guard_mmengine()
 else:
     warnings.warn(
         'mmengine is not installed: of odm_mmocr only rendering and synthesis can be used '

@@ -8,6 +8,7 @@ docs/datasets.md says where the data sets are, under which terms, and how to lay
 """
 
 import argparse
+import os
 import sys
 import time
 
@@ -23,6 +24,7 @@ from odm_mmocr.datasets.preparers import (
     synthtext,
     totaltext,
 )
+from odm_mmocr.image_files import ROOTS_VARIABLE, is_inside
 
 SHOWN_PROBLEMS = 20
 PROGRESS_SECONDS = 2.0
@@ -246,6 +248,19 @@ def print_report(report: Report, published: dict) -> None:
         )
 
 
+def folders_outside(args: argparse.Namespace) -> list[str]:
+    """Folders of images that lie outside of the annotations' folder."""
+    out = args.out or args.root
+    folders = [args.root] if args.root else [images for images, _ in args.splits.values()]
+    return sorted(
+        {
+            os.path.realpath(folder)
+            for folder in folders
+            if not is_inside(os.path.join(folder, 'any.jpg'), out)
+        }
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     try:
@@ -257,6 +272,11 @@ def main(arguments: list[str] | None = None) -> int:
         print('stopped; a long run goes on here when it is started again', file=sys.stderr)
         return 130
     print_report(report, published)
+    if outside := folders_outside(args):
+        print(
+            f'the images lie outside of {args.out}, and training opens them only with '
+            f'{ROOTS_VARIABLE}={os.pathsep.join(outside)} in the environment'
+        )
     if args.strict and report.compare(published):
         return 1
     return 0 if report.written or report.kept else 1

@@ -15,6 +15,7 @@ import cv2
 
 from odm_mmocr.datasets.annotation_files import read_annotations
 from odm_mmocr.evaluation.end_to_end_run import MMOCRDetector
+from odm_mmocr.image_files import read_image
 from odm_mmocr.visualization.detections import detection_sheet
 
 
@@ -71,10 +72,8 @@ def draw(args: argparse.Namespace) -> int:
     images = []
     for item in chosen:
         # As MMOCR's detectors load them: whatever the EXIF orientation says.
-        image = cv2.imread(str(item.path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        if image is None:
-            raise FileNotFoundError(f'{item.path} is not there or no image')
-        images.append(image)
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        images.append(read_image(item.path, flags))
     truths = [([w.polygon for w in i.words], [w.ignored for w in i.words]) for i in chosen]
     found = {
         title: [detector(image) for image in images]

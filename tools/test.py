@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 
 from odm_mmocr.checkpoints import (
     ConfigOptions,
+    UnreadableCheckpoint,
     check_fit,
     load_checkpoint,
     load_config,
@@ -123,7 +124,10 @@ def main() -> None:
             check_fit(weights, runner.model, args.checkpoint, allow_more=True)
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f'error: {error}')
-    runner.test()
+    try:
+        runner.test()
+    except UnreadableCheckpoint as error:  # of an address, or of an initializer in the config
+        sys.exit(f'error: {error}')
 
 
 if __name__ == '__main__':

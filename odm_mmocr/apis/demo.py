@@ -20,6 +20,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from PIL import Image, UnidentifiedImageError
 
+from odm_mmocr.checkpoints import walk_settings
 from odm_mmocr.checkpoints.architecture import describe_architecture, name_architecture
 from odm_mmocr.datasets import SynthesizedSceneText
 from odm_mmocr.synthesis import SceneSynthesizer
@@ -39,7 +40,6 @@ except ImportError as error:
 from .demo_guard import RequestGuard
 from .inferencer import ODMInferencer
 from .inputs import InputImage, fit, list_inputs, resize
-from .predictions import walk_settings
 from .prompts import choose_read_words
 
 LOCAL_HOSTS = ('127.0.0.1', 'localhost')

@@ -29,7 +29,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from odm_mmocr.checkpoints import load_checkpoint, load_config
+from odm_mmocr.checkpoints import load_checkpoint, load_config, walk_settings
 from odm_mmocr.checkpoints.saving import written_whole
 from odm_mmocr.datasets.transforms import PackODMInputs
 from odm_mmocr.pseudo_label import OCREngine, RapidOCREngine, ReadWord, split_line
@@ -37,7 +37,7 @@ from odm_mmocr.structures import ODMDataSample
 from odm_mmocr.visualization.inference import draw_prediction
 
 from .inputs import ImageSource, InputImage, check_inputs, fit, list_inputs, resize
-from .predictions import build_model, check_is_whole, stored_config, walk_settings
+from .predictions import build_model, check_is_whole, stored_config
 from .prompts import Words, assign_words, check_words, choose_read_words, unknown_characters
 
 MAX_WORDS = 32  # where the config does not say

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from odm_mmocr.image_files import decode_image, read_header
 from odm_mmocr.pseudo_label.labeller import MIN_SIDE
 from odm_mmocr.pseudo_label.sources import SUFFIXES
 
@@ -43,8 +44,10 @@ class InputImage:
             return f'{self.label} may not be read: permission denied'
         if not self.source.stat().st_size:
             return f'{self.label} is empty (0 bytes)'
-        if not cv2.haveImageReader(str(self.source)):
-            return f'{self.label} is no image that OpenCV can read; convert it to PNG or JPEG'
+        try:
+            read_header(self.source, self.label)
+        except (OSError, ValueError) as error:
+            return str(error)
         return None
 
     def load(self) -> np.ndarray:
@@ -57,8 +60,8 @@ class InputImage:
 
         Raises:
             OSError: The file cannot be read.
-            ValueError: It is damaged, no image, smaller than 8 pixels, or of a type that
-                :func:`to_bgr` does not take.
+            ValueError: It is damaged, no image, smaller than 8 pixels, larger than
+                :func:`.max_pixels`, or of a type that :func:`to_bgr` does not take.
         """
         if isinstance(self.source, np.ndarray):
             image = self.source
@@ -79,16 +82,8 @@ class InputImage:
         data = np.fromfile(self.source, np.uint8)
         # Other formats may have transparency or 16 bits, which IMREAD_COLOR drops.
         is_jpeg = data[:2].tobytes() == JPEG
-        try:
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR if is_jpeg else cv2.IMREAD_UNCHANGED)
-        except cv2.error as error:
-            raise ValueError(f'{self.label} cannot be decoded: {error.err}') from error
-        if image is None:
-            raise ValueError(
-                f'{self.label} ({data.size:,} bytes) is cut off or damaged: OpenCV cannot decode '
-                'it; copy or convert it again'
-            )
-        return image
+        flags = cv2.IMREAD_COLOR if is_jpeg else cv2.IMREAD_UNCHANGED
+        return decode_image(data, flags, self.label)
 
 
 def list_inputs(inputs: ImageSource | Sequence[ImageSource]) -> list[InputImage]:

@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -17,13 +16,11 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmocr.registry import DATASETS, EVALUATOR, MODELS
 
-from odm_mmocr.checkpoints import check_fit, load_checkpoint, read_config_text
+from odm_mmocr.checkpoints import check_fit, load_checkpoint, read_config_text, require_registered
 from odm_mmocr.models import ODM
 
 # Parts without which there is no prompt and no drawing.
 _PARTS = ('image_encoder', 'text_controller', 'head')
-# A name in a registry, with the package it is looked up in or without.
-_REGISTERED = re.compile(r'(mm[a-z]+\.)?[A-Za-z_]\w*')
 
 
 def build_model(
@@ -115,24 +112,11 @@ def stored_config(content: Mapping, source: str) -> Config:
         settings = read_config_text(text)
     except ValueError as error:
         raise ValueError(f'{source}: {error}; give the config (model) besides') from error
-    for part in walk_settings(settings):
-        name = part.get('type')
-        if isinstance(name, str) and not _REGISTERED.fullmatch(name):
-            raise ValueError(
-                f'{source}: its config has the type {name!r}, an import path; expected the name of '
-                'a registered class. Give the config (model) besides'
-            )
+    try:
+        require_registered(settings.get('model'), f'{source}: its config')
+    except ValueError as error:
+        raise ValueError(f'{error}. Give the config (model) besides') from error
     return Config(settings)
-
-
-def walk_settings(settings: object) -> Iterator[Mapping]:
-    """Yield all dictionaries in a config, outermost first."""
-    if isinstance(settings, Mapping):
-        yield settings
-        settings = list(settings.values())
-    if isinstance(settings, list | tuple):
-        for part in settings:
-            yield from walk_settings(part)
 
 
 def validation_samples(cfg: Config, count: int) -> list[dict]:

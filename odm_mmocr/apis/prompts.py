@@ -69,7 +69,7 @@ def read_words(path: str | os.PathLike) -> Words:
         raise FileNotFoundError(f'there is no file of words {path}')
     try:
         words = json.loads(path.read_text(encoding='utf-8-sig'))
-    except ValueError as error:  # of JSON or of UTF-8
+    except (ValueError, RecursionError) as error:  # of JSON or of UTF-8
         raise ValueError(f'{path} is no JSON file: {error}') from error
     if not isinstance(words, list | dict):
         raise ValueError(

@@ -1,10 +1,24 @@
 """Checkpoints: read safely, written whole; backbones exported, checked, put into detectors."""
 
-from .configs import ConfigOptions, find_config, load_config, read_config_text
+from .configs import (
+    ConfigOptions,
+    find_config,
+    load_config,
+    read_config_text,
+    require_registered,
+    walk_settings,
+)
 from .conversion import Conversion, convert_released, read_characters, released_checkpoint
 from .export import architecture_name, export_backbone, extract_backbone, halve_backbone
+from .guarding import guard_mmengine
 from .initializer import ODMPretrained, load_backbone
-from .loading import check_fit, latest_checkpoint, load_checkpoint, without_counters
+from .loading import (
+    UnreadableCheckpoint,
+    check_fit,
+    latest_checkpoint,
+    load_checkpoint,
+    without_counters,
+)
 from .recalibration import recalibrate_backbone, recalibrate_batch_norm
 from .released import ReleasedModel, from_released, recognize_released, to_released
 from .saving import save_checkpoint, save_whole_files
@@ -15,6 +29,7 @@ __all__ = [
     'Conversion',
     'ODMPretrained',
     'ReleasedModel',
+    'UnreadableCheckpoint',
     'architecture_name',
     'check_fit',
     'convert_released',
@@ -22,6 +37,7 @@ __all__ = [
     'extract_backbone',
     'find_config',
     'from_released',
+    'guard_mmengine',
     'halve_backbone',
     'latest_checkpoint',
     'load_backbone',
@@ -33,10 +49,12 @@ __all__ = [
     'recalibrate_batch_norm',
     'recognize_released',
     'released_checkpoint',
+    'require_registered',
     'save_checkpoint',
     'save_whole_files',
     'swap_backbone',
     'to_released',
+    'walk_settings',
     'without_counters',
     'write_swapped_config',
 ]

@@ -11,6 +11,8 @@ from mmocr.registry import MODELS
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .configs import is_registered
+
 # Settings that neither keys nor mathematics of a backbone depend on.
 INITIALISATION = ('init_cfg', 'pretrained', '_delete_')
 
@@ -104,7 +106,9 @@ def _require_modules(settings) -> None:
     # MMEngine resolves any dotted name, `os.system` too, and a file's record is not to be trusted.
     if isinstance(settings, dict):
         name = settings.get('type')
-        module = MODELS.get(name) if isinstance(name, str) else name
+        module = name
+        if isinstance(name, str):
+            module = MODELS.get(name) if is_registered(name) else None
         if name is not None and not (isinstance(module, type) and issubclass(module, nn.Module)):
             raise ValueError(
                 f'architecture names {name!r}, which is no registered network module; import the '

@@ -1,10 +1,14 @@
 """Configs: found by name, and read from the text that a checkpoint carries."""
 
 import ast
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
+from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.registry import MODELS, TASK_UTILS, WEIGHT_INITIALIZERS
 
 PACKAGES = ('odm_mmocr', 'mmocr')
 
@@ -139,10 +143,70 @@ def read_config_text(text: str) -> dict:
     try:
         statements = ast.parse(text).body
         return {_name(statement): _literal(statement.value) for statement in statements}
-    except (SyntaxError, ValueError, AttributeError, TypeError) as error:
+    except (
+        SyntaxError,
+        ValueError,
+        AttributeError,
+        TypeError,
+        RecursionError,
+        MemoryError,  # of the parser, about brackets in brackets
+    ) as error:
         raise ValueError(
             f'the config text in the checkpoint is not what mmengine dumps: {error}'
         ) from error
+
+
+def require_registered(settings: object, source: str) -> None:
+    """Refuse the config of a network, out of a file, that names anything but registered classes.
+
+    MMEngine resolves every name that is not registered as an import path: `os.system`, or
+    `mmengine.put_text`, which writes files, would be called with the settings beside it.
+
+    Args:
+        settings: The config, or a part of it.
+        source: What messages call it.
+
+    Raises:
+        ValueError: A `type` is no registered class.
+    """
+    for part in walk_settings(settings):
+        name = part.get('type')
+        if isinstance(name, str) and not is_registered(name):
+            raise ValueError(
+                f'{source} has the type {name!r}, which is no registered class; import the package '
+                'that registers it (custom_imports)'
+            )
+
+
+def walk_settings(settings: object) -> Iterator[Mapping]:
+    """Yield all dictionaries in a config, outermost first."""
+    if isinstance(settings, Mapping):
+        yield settings
+        settings = list(settings.values())
+    if isinstance(settings, list | tuple):
+        for part in settings:
+            yield from walk_settings(part)
+
+
+def is_registered(name: str) -> bool:
+    """Whether a `type` is a registered class, by its name there or by its import path.
+
+    Nothing is imported by that name.
+    """
+    scope, _, bare = name.rpartition('.')
+    if scope in MODULE2PACKAGE and find_spec(scope):
+        import_module(f'{scope}.registry')
+    for root in (MODELS, TASK_UTILS, WEIGHT_INITIALIZERS):
+        for registry in (root, *root.children.values()):
+            if registry.scope in (scope, 'mmocr', root.scope):
+                registry.import_from_location()
+            known = registry.module_dict.get(bare)
+            if known is None:
+                continue
+            place = getattr(known, '__module__', ''), getattr(known, '__qualname__', '')
+            if scope in ('', registry.scope) or '.'.join(place) == name:
+                return True
+    return False
 
 
 def _name(statement: ast.stmt) -> str:

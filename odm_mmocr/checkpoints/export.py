@@ -14,7 +14,7 @@ from .architecture import (
     effective_normalization,
     name_architecture,
 )
-from .configs import read_config_text
+from .configs import read_config_text, require_registered
 from .loading import check_fit, load_checkpoint
 from .saving import save_checkpoint
 
@@ -209,6 +209,7 @@ def model_config(meta: Mapping, source: str) -> dict:
     try:
         model = read_config_text(meta['cfg'])['model']
         if 'backbone' in model['image_encoder']:
+            require_registered(model, 'it')
             return model
         reason = "no 'backbone'"
     except (KeyError, TypeError, ValueError) as error:

@@ -1,12 +1,19 @@
 """Checkpoints from disk, without running what a stranger may have put into them."""
 
+import logging
 import os
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
+
+
+class UnreadableCheckpoint(ValueError):
+    """A checkpoint is cut off, is none, or holds what could run code; the message says which."""
 
 
 def load_checkpoint(path: str | os.PathLike) -> dict:
@@ -22,8 +29,8 @@ def load_checkpoint(path: str | os.PathLike) -> dict:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is cut off, is no checkpoint, holds objects whose loading could run
-            code, or holds no dictionary.
+        UnreadableCheckpoint: The file is cut off, is no checkpoint, holds objects whose loading
+            could run code, or holds no dictionary. It is a ValueError.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -33,22 +40,28 @@ def load_checkpoint(path: str | os.PathLike) -> dict:
         try:
             checkpoint = torch.load(file, map_location='cpu', weights_only=True)
         except Exception as error:  # torch raises seven kinds of errors for broken files
-            if refused := re.search(r'(?:GLOBAL|Unsupported class) (\S+)', str(error)):
-                raise ValueError(
-                    f'{path} holds {refused[1]}, which is neither a tensor nor plain data. '
-                    'Loading it could run code, so it is refused; where the file comes from, save '
-                    "the weights alone: torch.save({'state_dict': …})"
-                ) from error
-            raise ValueError(
-                f'{path} ({path.stat().st_size:,} bytes) cannot be read: it is cut off or no '
-                'checkpoint of PyTorch; copy or download it again, or take an older one'
-            ) from error
+            raise explain_refusal(path, error) from error
     if not isinstance(checkpoint, dict):
-        raise ValueError(
+        raise UnreadableCheckpoint(
             f'{path} holds a {type(checkpoint).__name__}; a checkpoint is a dictionary with a '
             "'state_dict'"
         )
     return checkpoint
+
+
+def explain_refusal(path: str | os.PathLike, error: Exception) -> UnreadableCheckpoint:
+    """Say of an error of `torch.load` what is wrong with the file, and what to do."""
+    if refused := re.search(r'(?:GLOBAL|Unsupported class) (\S+)', str(error)):
+        return UnreadableCheckpoint(
+            f'{path} holds {refused[1]}, which is neither a tensor nor plain data. '
+            'Loading it could run code, so it is refused; where the file comes from, save '
+            "the weights alone: torch.save({'state_dict': …})"
+        )
+    size = f' ({os.path.getsize(path):,} bytes)' if os.path.isfile(path) else ''
+    return UnreadableCheckpoint(
+        f'{path}{size} cannot be read: it is cut off or no checkpoint of PyTorch; copy or '
+        'download it again, or take an older one'
+    )
 
 
 def without_counters(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -95,7 +108,10 @@ def check_fit(
 
 
 def latest_checkpoint(work_dir: str | os.PathLike) -> Path | None:
-    """Find the checkpoint that a run saved last.
+    """Find the checkpoint that a run saved last, and that is whole.
+
+    Where the last one is empty or cut off (MMEngine writes in place, and a disk may fail), this is
+    logged and the one before it is taken.
 
     Args:
         work_dir: Folder of the run. It may have been moved since.
@@ -105,16 +121,54 @@ def latest_checkpoint(work_dir: str | os.PathLike) -> Path | None:
 
     Raises:
         FileNotFoundError: The run names a checkpoint that is gone.
+        ValueError: None of its checkpoints is whole.
     """
-    pointer = Path(work_dir) / 'last_checkpoint'
-    if not pointer.is_file():
-        return None
-    named = Path(pointer.read_text().strip())
-    for path in (named, pointer.parent / named.name):
-        if path.is_file():
+    folder = Path(work_dir)
+    pointer = folder / 'last_checkpoint'
+    named = Path(pointer.read_text().strip()) if pointer.is_file() else Path()
+    saved = sorted(folder.glob('*.pth'), key=_number, reverse=True)
+    numbered = [path for path in saved if _number(path) >= 0]
+    if named.name:
+        last = next((p for p in (named, folder / named.name) if p.is_file()), None)
+        if last is None:
+            raise FileNotFoundError(
+                f'{pointer} names {named}, which is gone; checkpoints in that folder: '
+                f'{", ".join(sorted(p.name for p in saved)) or "none"}. Resume from one of them by '
+                'its path'
+            )
+        numbered = [last, *(path for path in numbered if _number(path) < _number(last))]
+    for path in numbered:
+        fault = find_fault(path)
+        if fault is None:
             return path
-    others = ', '.join(sorted(p.name for p in pointer.parent.glob('*.pth'))) or 'none'
-    raise FileNotFoundError(
-        f'{pointer} names {named}, which is gone; checkpoints in that folder: {others}. '
-        'Resume from one of them by its path'
-    )
+        print_log(f'{path} is damaged ({fault})', logger='current', level=logging.WARNING)
+    if numbered:
+        raise ValueError(
+            f'no checkpoint in {folder} is whole: {", ".join(p.name for p in numbered)}; give the '
+            'path of a whole one, or start again in another folder'
+        )
+    return None
+
+
+def find_fault(path: str | os.PathLike) -> str | None:
+    """Read a checkpoint through and compare its checksums, without loading it.
+
+    Args:
+        path: A file that `torch.save` has written.
+
+    Returns:
+        What is wrong with it, or None.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        size = Path(path).stat().st_size
+        return f'{size:,} bytes: {error}' if size else 'it is empty'
+    return f'its part {damaged} differs from its checksum' if damaged else None
+
+
+def _number(path: Path) -> int:
+    """The iteration or epoch in the name of a regular checkpoint; -1 for other files."""
+    found = re.fullmatch(r'(?:iter|epoch)_(\d+)\.pth', path.name)
+    return int(found[1]) if found else -1

@@ -14,6 +14,29 @@ from mmengine.fileio import LocalBackend, register_backend
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def open_output(path: str | os.PathLike, mode: str) -> IO:
+    """Open a file for writing that is no link.
+
+    Data sets come as archives, and what is written beside their images must not follow a link in
+    these to a file elsewhere.
+
+    Args:
+        path: The file.
+        mode: As of :func:`open`.
+
+    Raises:
+        OSError: It is a link, or it cannot be written.
+    """
+    try:
+        return open(path, mode, opener=lambda p, flags: os.open(p, flags | os.O_NOFOLLOW, 0o666))
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OSError(
+            errno.ELOOP, f'{path} is a link, through which nothing is written; remove it'
+        ) from error
+
+
 @contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """Open a binary file for writing that appears under its name only when it is complete.
@@ -35,7 +58,7 @@ def written_whole(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     # One name for all tries: what a killed process has left is overwritten by the next.
     beside = path.with_name(f'.{path.name}.part')
     try:
-        with open(beside, 'wb') as file:
+        with open_output(beside, 'wb') as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -1,4 +1,5 @@
 from . import transforms
+from .indexed_dataset import IndexedOCRDataset
 from .mixed_dataset import MixedDataset
 from .samplers import SeededInfiniteSampler
 from .seeded_dataset import SeededDataset
@@ -7,6 +8,7 @@ from .synthesized_scene_text import SynthesizedSceneText
 from .vocabulary import Vocabulary, build_vocabulary
 
 __all__ = [
+    'IndexedOCRDataset',
     'MixedDataset',
     'SampleIndex',
     'SeededDataset',

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from odm_mmocr.image_files import check_file, check_inside
+
 from .preparers.packers import image_size
 from .preparers.parsers import UNREADABLE, parse_icdar_line
 
@@ -98,7 +100,8 @@ def read_dataset(
             file, or a folder of them, ``NAME.txt`` or ``gt_NAME.txt`` for each image, see
             :func:`parse_polygon_line`.
         images: Folder that the images' paths are relative to, or that holds the images of text
-            files; None: the folder of the annotation.
+            files; None: the folder of the annotation. Images outside it are left out, unless
+            ``ODM_IMAGE_ROOTS`` allows their folders.
 
     Returns:
         The images, what had to be left out, and the file's ``metainfo``.
@@ -180,8 +183,10 @@ def _read_text_files(files: list[Path], folder: Path) -> tuple[list[AnnotatedIma
             problems.append(f'{file}: there is no image for it in {folder}')
             continue
         try:
+            check_inside(image, folder)
             width, height = image_size(image)
-        except OSError as error:
+            check_file(file)
+        except (OSError, ValueError) as error:
             problems.append(f'{image}: expected an image: {error}')
             continue
         words = []
@@ -205,7 +210,7 @@ def _read_json(path: Path, folder: Path) -> tuple[list[AnnotatedImage], list[str
     try:
         content = json.loads(path.read_text(encoding='utf-8-sig'))
         samples = content['data_list']
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, of a number too long
         raise ValueError(f'{path} is no JSON file: {error}') from error
     except (KeyError, TypeError) as error:
         raise ValueError(f'{path} is no annotation of MMOCR: it has no "data_list"') from error
@@ -228,6 +233,11 @@ def _read_json(path: Path, folder: Path) -> tuple[list[AnnotatedImage], list[str
             )
             continue
         image = folder / name
+        try:
+            check_inside(image, folder)
+        except ValueError as error:
+            problems.append(f'{path}: image {number}: {error}')
+            continue
         try:
             shape = int(sample['height']), int(sample['width'])
         except (KeyError, TypeError, ValueError, OverflowError):

@@ -1,19 +1,26 @@
 """A wrapper that gives samples their own random state and survives bad ones."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
+from mmcv.transforms import LoadImageFromFile as PlainLoadImageFromFile
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
-from mmocr.datasets.transforms import LoadOCRAnnotations
+from mmocr.datasets.transforms import LoadImageFromFile, LoadOCRAnnotations
 from mmocr.registry import DATASETS
 from torch.utils.data import Dataset
 
 from .errors import InvalidAnnotation
 from .pipelines import walk_datasets
 from .seeding import SampleIndex, seeded
+from .transforms import GuardedLoadImageFromFile
+
+_LOADERS = (LoadImageFromFile, PlainLoadImageFromFile)
+# What MMEngine also loads as an annotation, by objects of any class.
+_UNSAFE = ('pkl', 'pickle', 'yaml', 'yml')
 
 
 @DATASETS.register_module()
@@ -26,6 +33,9 @@ class SeededDataset(Dataset):
     metainfo `skipped` (list of str) of the replacement's `data_samples` says what was skipped and
     why. In testing it is an error.
 
+    The metainfo `drawn` of the `data_samples` is (index, epoch): by these the same sample can be
+    had again.
+
     Args:
         dataset (Dataset or dict): The data set or its config.
         seed (int): Seed, 0 or more. Defaults to 0.
@@ -33,13 +43,17 @@ class SeededDataset(Dataset):
 
     Raises:
         ValueError: If the annotations lack a key that the pipeline's `LoadOCRAnnotations` is asked
-            to load (they are of another task), the data set is empty, or a setting is out of range.
+            to load (they are of another task) or are pickle or YAML, which could run code, the data
+            set is empty, or a setting is out of range.
     """
 
     def __init__(self, dataset: Dataset | dict, seed: int = 0, max_skips: int = 20) -> None:
         if seed < 0 or max_skips < 0:
             raise ValueError(f'seed ({seed}) and max_skips ({max_skips}) must be 0 or more')
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        if isinstance(dataset, dict):
+            _refuse_code(dataset)
+            dataset = DATASETS.build(dataset)
+        self.dataset = dataset
         self.seed = seed
         self.max_skips = max_skips
         self.full_init()
@@ -49,6 +63,7 @@ class SeededDataset(Dataset):
             # It would draw a replacement for what a transform gives up on, and tell nobody.
             part.max_refetch = 0
             _check_annotations(part)
+            _guard_loading(part)
         self.test_mode = any(
             getattr(part, 'test_mode', False) for part in walk_datasets(self.dataset)
         )
@@ -76,7 +91,8 @@ class SeededDataset(Dataset):
 
         Raises:
             IndexError: If there is no such sample.
-            InvalidAnnotation: If a transform was told to stop at wrong annotations and met one.
+            InvalidAnnotation: If a transform was told to stop at wrong annotations and met one, or
+                an annotation names an image outside the folder of images.
             RuntimeError: If it cannot be loaded in testing, or if, in training, `max_skips`
                 replacements cannot be loaded either. It names the file.
         """
@@ -99,7 +115,7 @@ class SeededDataset(Dataset):
                 skipped.append(reason)
                 failure = error
             else:
-                return _note(sample, skipped)
+                return _note(sample, skipped, (int(index), epoch))
             rng = np.random.default_rng((self.seed, epoch, int(index), attempt))
             chosen = SampleIndex(rng.integers(len(self)), epoch)
         raise RuntimeError(
@@ -162,8 +178,33 @@ def _check_annotations(dataset: BaseDataset) -> None:
         return
 
 
-def _note(sample: dict, skipped: list[str]) -> dict:
+def _guard_loading(dataset: BaseDataset) -> None:
+    root = dataset.data_prefix.get('img_path') or dataset.data_root or ''
+    dataset.pipeline.transforms = [
+        GuardedLoadImageFromFile.in_place_of(t, root) if type(t) in _LOADERS else t
+        for t in dataset.pipeline.transforms
+    ]
+
+
+def _refuse_code(config: Any) -> None:
+    """MMEngine loads an annotation as its suffix says, and some kinds run the code in them."""
+    if isinstance(config, Mapping):
+        file = config.get('ann_file')
+        if isinstance(file, str) and file.rpartition('.')[2] in _UNSAFE:
+            raise ValueError(
+                f'ann_file={file!r} could run code on loading, as pickles and YAML do; give the '
+                'annotation as JSON'
+            )
+        config = [config[key] for key in ('dataset', 'datasets') if key in config]
+    if isinstance(config, list | tuple):
+        for part in config:
+            _refuse_code(part)
+
+
+def _note(sample: dict, skipped: list[str], drawn: tuple[int, int]) -> dict:
     data_sample = sample.get('data_samples') if isinstance(sample, dict) else None
-    if skipped and isinstance(data_sample, BaseDataElement):
-        data_sample.set_metainfo({'skipped': skipped})
+    if isinstance(data_sample, BaseDataElement):
+        data_sample.set_metainfo(dict(drawn=drawn))
+        if skipped:
+            data_sample.set_metainfo(dict(skipped=skipped))
     return sample

@@ -1,5 +1,6 @@
 """The characters that the text encoder knows, and words as their ids."""
 
+from collections import Counter
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -37,7 +38,7 @@ class Vocabulary:
         # A list of characters cannot end in '.txt': the t would stand twice.
         elif isinstance(characters, PathLike) or characters.endswith('.txt'):
             characters = _read_characters(Path(characters))
-        repeated = sorted({c for c in characters if characters.count(c) > 1})
+        repeated = sorted(c for c, count in Counter(characters).items() if count > 1)
         if repeated:
             raise ValueError(f'the vocabulary has characters that stand twice: {repeated}')
         if not characters:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import torch
-from mmengine.dist import is_main_process
+from mmengine.dist import all_reduce, is_main_process
 from mmengine.hooks import CheckpointHook, Hook, LoggerHook, RuntimeInfoHook
 from mmengine.runner import BaseLoop
 from mmocr.registry import HOOKS
@@ -178,7 +178,8 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
     """Note losses without waiting for the GPU in every step.
 
     MMEngine asks the GPU for each loss of each step, and the next step cannot be prepared until it
-    answers. Here losses stay where they are until the logger wants them; the log is the same.
+    answers. Here losses stay where they are until the logger wants them; the log is the same. With
+    several processes it has the losses of the whole batch, not those of the first process.
     """
 
     priority = 'VERY_HIGH'
@@ -233,7 +234,9 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         values = [value.float().reshape(()) for _, value in losses]
         if len({value.device for value in values}) > 1:
             values = [value.cpu() for value in values]
-        for (name, _), value in zip(losses, torch.stack(values).tolist(), strict=True):
+        steps = torch.stack(values)
+        all_reduce(steps, 'mean')
+        for (name, _), value in zip(losses, steps.tolist(), strict=True):
             # One step that is skipped (`FiniteStepsHook` tells of it) would blank all means.
             if math.isfinite(value):
                 runner.message_hub.update_scalar(f'train/{name}', value)

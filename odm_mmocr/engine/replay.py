@@ -7,16 +7,26 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.registry import init_default_scope
-from mmocr.registry import MODELS, OPTIM_WRAPPERS
+from mmocr.registry import MODELS
 from torch import Tensor, nn
 
-from odm_mmocr.checkpoints.configs import read_config_text
+from odm_mmocr.checkpoints.configs import read_config_text, require_registered
 
 from .finite_steps import describe_sample, load_bad_batch
+from .optim_wrapper import (
+    AutoAmpOptimWrapper,
+    CpuAmpOptimWrapper,
+    FiniteAmpOptimWrapper,
+    FiniteOptimWrapper,
+)
 from .seeding import seed_step
 
 # What of a config's optimizer wrapper decides on the forward pass.
-CONTEXT_SETTINGS = ('type', 'dtype', 'loss_scale', 'cpu_bfloat16')
+CONTEXT_SETTINGS = ('dtype', 'loss_scale', 'cpu_bfloat16')
+WRAPPERS = {
+    make.__name__: make
+    for make in (AutoAmpOptimWrapper, CpuAmpOptimWrapper, FiniteAmpOptimWrapper, FiniteOptimWrapper)
+}
 
 
 class Replay(NamedTuple):
@@ -56,14 +66,21 @@ def replay(path: str | os.PathLike, device: str = 'cpu') -> Replay:
     meta = dump['meta']
     cfg = read_config_text(meta['cfg'])
     init_default_scope(cfg.get('default_scope', 'mmocr'))
+    require_registered(cfg.get('model'), str(path))
+    settings = dict(cfg.get('optim_wrapper') or {})
+    make_wrapper = WRAPPERS.get(settings.get('type'))
+    if make_wrapper is None:  # no other skips steps, and with that writes such files
+        raise ValueError(
+            f'{path} is of a training with the optimizer wrapper {settings.get("type")!r}; '
+            f'expected is one of {", ".join(WRAPPERS)}'
+        )
     try:
         model = MODELS.build(cfg['model'])
         model.load_state_dict(dump['state_dict'])
         model.to(device).train()
-        settings = {k: v for k, v in cfg['optim_wrapper'].items() if k in CONTEXT_SETTINGS}
-        settings.setdefault('type', 'FiniteOptimWrapper')
         optimizer = torch.optim.SGD(model.parameters(), 0.0)
-        wrapper = OPTIM_WRAPPERS.build(dict(settings, optimizer=optimizer))
+        chosen = {name: settings[name] for name in CONTEXT_SETTINGS if name in settings}
+        wrapper = make_wrapper(optimizer=optimizer, **chosen)
     except (KeyError, RuntimeError, TypeError, AssertionError) as error:
         raise ValueError(
             f'{path}: the model of this training cannot be built here: {error}'

@@ -10,6 +10,7 @@ import numpy as np
 
 from odm_mmocr.apis.inputs import InputImage
 from odm_mmocr.datasets.annotation_files import AnnotatedImage
+from odm_mmocr.image_files import read_image
 from odm_mmocr.pseudo_label.perceptual_hash import find_near_duplicates, perceptual_hash
 
 MAX_DISTANCE = 6  # bits of 64
@@ -150,8 +151,8 @@ def load_image(image: AnnotatedImage) -> np.ndarray:
     """
     pixels = InputImage(image.path, image.path.stem, image.source).load()
     if pixels.shape[1::-1] == tuple(image.shape):
-        own = cv2.imread(str(image.path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        if own is not None and own.shape[:2] == tuple(image.shape):
+        own = read_image(image.path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if own.shape[:2] == tuple(image.shape):
             return own
     return pixels
 

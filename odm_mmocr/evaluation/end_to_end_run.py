@@ -200,7 +200,7 @@ def load_spotted(path: str | os.PathLike) -> dict[str, list[SpottedWord]]:
     try:
         samples = json.loads(path.read_text(encoding='utf-8-sig'))['data_list']
         named = [(Path(sample['img_path']).name, list(sample['instances'])) for sample in samples]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f'{path} holds no predictions: expected JSON with a "data_list" of "img_path" and '
             f'"instances" ({type(error).__name__}: {error})'
@@ -213,7 +213,7 @@ def load_spotted(path: str | os.PathLike) -> dict[str, list[SpottedWord]]:
         for index, instance in enumerate(instances):
             try:
                 spotted[name].append(_parse_word(instance))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, OverflowError) as error:
                 raise ValueError(
                     f'{path}: {name}, instance {index}: expected "polygon", "score" and "text" '
                     f'({type(error).__name__}: {error})'

@@ -13,6 +13,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from odm_mmocr.datasets.annotation_files import AnnotatedImage, AnnotatedWord
+from odm_mmocr.image_files import read_image
 from odm_mmocr.rendering import (
     FontChain,
     Strip,
@@ -343,10 +344,12 @@ def _lay_out_line(picture: np.ndarray, ribbon: Ribbon, count: int) -> np.ndarray
 
 
 def _load_scene(image: AnnotatedImage, problems: list[str]) -> np.ndarray | None:
-    scene = cv2.imread(str(image.path)) if image.path.is_file() else None
-    if scene is None:
-        problems.append(f'{image.path}: there is no such image, or it cannot be read')
-    elif scene.shape[:2] != image.shape:
+    try:
+        scene = read_image(image.path)
+    except (OSError, ValueError) as error:
+        problems.append(f'{image.path}: there is no such image, or it cannot be read: {error}')
+        return None
+    if scene.shape[:2] != image.shape:
         found, told = (f'{width} x {height}' for height, width in (scene.shape[:2], image.shape))
         problems.append(f'{image.path}: {found} pixels, but {told} in the annotation')
         return None

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
+from odm_mmocr.checkpoints import load_checkpoint
 from odm_mmocr.datasets.vocabulary import Vocabulary
 from odm_mmocr.models.losses.segmentation import INK_THRESHOLD
 
@@ -202,7 +203,7 @@ def build_perceptual_loss(craft_weights: Path) -> nn.Module:
     """
     torchvision.models.vgg.model_urls = {}
     lpips: ModuleType = importlib.import_module('src.losses.lpips')
-    state = torch.load(craft_weights, map_location='cpu', weights_only=True)
+    state = load_checkpoint(craft_weights)
     build_craft = lpips.CRAFT
     lpips.CRAFT = lambda **settings: build_craft(**{**settings, 'pretrained': False})
 

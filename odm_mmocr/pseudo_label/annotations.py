@@ -14,7 +14,7 @@ from odm_mmocr.checkpoints.saving import written_whole
 from .filters import FilterSettings, WordFilter
 from .perceptual_hash import find_near_duplicates
 from .reading_run import Shard
-from .readings import is_finished, iterate_records, read_header
+from .readings import check_record, is_finished, iterate_records, read_header
 
 # Settings in which the files of a run may differ: machines may reach the images by other paths.
 _OF_ONE_FILE = ('shard', 'images')
@@ -101,8 +101,8 @@ def write_annotations(
 
     Raises:
         FileNotFoundError: A file of readings is not there.
-        ValueError: There are no files, they are of different runs, ``out`` is one of them, or
-            nothing was read.
+        ValueError: There are no files, they are of different runs or damaged, ``out`` is one of
+            them, or nothing was read.
         OSError: The annotation cannot be written.
     """
     settings = settings or FilterSettings()
@@ -190,7 +190,7 @@ def _check_headers(paths: Sequence[Path]) -> list[Shard]:
                 raise ValueError(
                     f'{paths[0]} and {path} are of different runs: {key} is {first!r} and {other!r}'
                 )
-    shards = [Shard.parse(header.get('shard', '0/1')) for header in headers]
+    shards = [Shard.parse(str(header.get('shard', '0/1'))) for header in headers]
     for path, shard in zip(paths, shards):
         if shard.count != shards[0].count:
             raise ValueError(
@@ -212,6 +212,7 @@ def _index(paths: Sequence[Path]) -> dict[str, _Place]:
     places = {}
     for number, path in enumerate(paths):
         for start, record in iterate_records(path):
+            check_record(record, path)
             place = _Place(record['index'], number, start, record.get('hash'))
             places[record['img_path']] = place
     return dict(sorted(places.items(), key=lambda item: (item[1].index, item[0])))

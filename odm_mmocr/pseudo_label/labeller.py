@@ -1,12 +1,11 @@
 """From images to records of what an OCR engine reads in them."""
 
-import io
 from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from odm_mmocr.image_files import decode_image, read_header
 from odm_mmocr.rendering import UnusablePolygon, split_polygon
 
 from .engines import OCREngine
@@ -17,8 +16,6 @@ from .words import ReadWord, split_line
 
 MIN_SIDE = 8  # pixels; no word can be read in less
 MIN_AREA = 4  # square pixels of a polygon
-MAX_PIXELS = 178_956_970  # Pillow's bound on images that may be meant to fill the memory
-_ORIENTATION = 0x0112  # EXIF tag
 # Quarters of a turn to the left by which an image must be turned to stand upright.
 _TURNS = {3: 2, 6: 3, 8: 1}
 
@@ -170,36 +167,20 @@ def decode(content: bytes) -> tuple[np.ndarray, int]:
         uint8 (H, W, 3), BGR, and by how many quarters it was turned to the left.
 
     Raises:
-        ValueError: It is empty, damaged, no image, or of less than 8 or more than 179 million
-            pixels.
+        ValueError: It is empty, damaged, no image, or has a side below 8 pixels or too many pixels
+            (:func:`.max_pixels`).
     """
-    if not content:
-        raise ValueError('the file is empty')
-    try:
-        with Image.open(io.BytesIO(content)) as header:
-            width, height = header.size
-            # OpenCV itself turns TIFF upright, whatever it is told.
-            turned = header.format == 'TIFF'
-            orientation = None if turned else header.getexif().get(_ORIENTATION)
-    except UnidentifiedImageError:
-        raise ValueError('it is no image: its format is unknown') from None
-    except Image.DecompressionBombError as error:
-        raise ValueError(str(error)) from error
-    except Exception as error:  # Pillow raises what it likes on damaged headers
-        raise ValueError(f'it is no image: {describe(error)}') from error
-    if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
+    header = read_header(content, 'the file')
+    if min(header.width, header.height) < MIN_SIDE:
         raise ValueError(
-            f'it has {width}x{height} pixels; expected at least {MIN_SIDE}x{MIN_SIDE} and at most '
-            f'{MAX_PIXELS:,} in all'
+            f'the file has {header.width}x{header.height} pixels; expected at least '
+            f'{MIN_SIDE}x{MIN_SIDE}'
         )
-    try:
-        # As MMOCR's detectors load images: transparency dropped, 8 bits.
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error as error:
-        raise ValueError(f'it cannot be decoded: {error.err}') from error
-    if image is None:
-        raise ValueError(f'it cannot be decoded ({len(content):,} bytes): damaged or cut off')
+    # As MMOCR's detectors load images: transparency dropped, 8 bits.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = decode_image(np.frombuffer(content, np.uint8), flags, 'the file')
+    # OpenCV itself turns TIFF upright, whatever it is told.
+    orientation = None if header.format == 'TIFF' else header.orientation
     turns = _TURNS.get(orientation, 0)
     return np.ascontiguousarray(np.rot90(image, turns)), turns
 

@@ -15,6 +15,7 @@ from .readings import ReadingsFile
 from .sources import ImageSource
 from .workers import read_in_processes
 
+MAX_SHARDS = 100_000
 MAX_LOGGED = 20  # images that could not be read
 _REPORT_SECONDS = 10
 
@@ -34,16 +35,17 @@ class Shard:
         count: Of all shards.
 
     Raises:
-        ValueError: The number is not below the count.
+        ValueError: The number is not below the count, or that is above 100,000.
     """
 
     number: int = 0
     count: int = 1
 
     def __post_init__(self):
-        if not 0 <= self.number < self.count:
+        if not 0 <= self.number < self.count <= MAX_SHARDS:
             raise ValueError(
-                f'shard {self.number}/{self.count}: expected i/n with 0 <= i < n, such as 0/4'
+                f'shard {self.number}/{self.count}: expected i/n with 0 <= i < n, such as 0/4, and '
+                f'at most {MAX_SHARDS:,} shards'
             )
 
     @classmethod

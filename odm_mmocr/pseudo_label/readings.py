@@ -2,19 +2,22 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from odm_mmocr.checkpoints.saving import lock_output
+from odm_mmocr.checkpoints.saving import lock_output, open_output
+from odm_mmocr.rendering.meshes import MAX_COORDINATE
 
 from .words import ReadWord
 
 FORMAT = 'odm_mmocr readings'
 VERSION = 1
 _FINISHED = dict(finished=True)  # the last line of a run that has read all its images
+_HASH = re.compile('[0-9a-f]{16}')
 _SYNC_SECONDS = 10  # of work that a failing machine may lose; a killed process loses none
 
 
@@ -50,7 +53,7 @@ class ReadingsFile:
     ):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, 'a+b')  # noqa: SIM115
+        self._file = open_output(self.path, 'a+b')
         self._retry_failed = retry_failed
         try:
             lock_output(self._file, self.path)
@@ -133,7 +136,10 @@ def read_header(path: str | os.PathLike) -> dict:
     """The settings that a file of readings was made with; empty for one of another engine."""
     with open(path, 'rb') as file:
         header = _decode(Path(path), 0, file.readline() or b'{}')
-    return header.get('settings', {}) if header.get('format') == FORMAT else {}
+    settings = header.get('settings', {}) if header.get('format') == FORMAT else {}
+    if not isinstance(settings, dict):
+        raise ValueError(f'{path}: expected an object as "settings" in its first line')
+    return settings
 
 
 def iterate_records(path: str | os.PathLike) -> Iterator[tuple[int, dict]]:
@@ -155,6 +161,60 @@ def iterate_records(path: str | os.PathLike) -> Iterator[tuple[int, dict]]:
                 if record.get('format') != FORMAT and record != _FINISHED:
                     yield start, record
             start += len(line)
+
+
+def check_record(record: dict, path: str | os.PathLike) -> None:
+    """Check that a record is one that :class:`.Labeller` makes: files travel between machines.
+
+    Args:
+        record: From :func:`iterate_records`.
+        path: Its file, for messages.
+
+    Raises:
+        ValueError: It is none; the message says what is wrong with it.
+    """
+    name = record.get('img_path')
+    if not isinstance(name, str) or not _is_count(record.get('index')):
+        raise ValueError(f'{path}: expected "index" and "img_path" in {str(record)[:80]!a}')
+    if 'error' in record:
+        return
+    hashed = record.get('hash')
+    if hashed is not None and not (isinstance(hashed, str) and _HASH.fullmatch(hashed)):
+        raise ValueError(f'{path}: {name!a}: expected a "hash" of 16 digits, found {hashed!a:.40}')
+    words = record.get('words')
+    sizes = record.get('height'), record.get('width')
+    if not all(map(_is_count, sizes)) or not isinstance(words, list):
+        raise ValueError(f'{path}: {name!a}: expected "height", "width" and a list "words"')
+    if not isinstance(record.get('invalid', []), list):
+        raise ValueError(f'{path}: {name!a}: expected a list "invalid"')
+    for number, word in enumerate(words):
+        if not _is_word(word):
+            raise ValueError(
+                f'{path}: {name!a}, word {number}: expected "text", "polygon" of four points or '
+                f'more and "score" from 0 to 1, found {str(word)[:80]!a}'
+            )
+
+
+def _is_word(word: object) -> bool:
+    if not isinstance(word, dict) or not isinstance(word.get('text'), str):
+        return False
+    polygon = word.get('polygon')
+    if not isinstance(polygon, list) or len(polygon) < 8 or len(polygon) % 2:
+        return False
+    scores = word.get('score'), word.get('detection_score', 0)
+    return (
+        all(_is_number(value) and abs(value) <= MAX_COORDINATE for value in polygon)
+        and all(_is_number(score) and 0 <= score <= 1 for score in scores)
+        and isinstance(word.get('read_back', ''), str)
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
 
 
 def is_finished(path: str | os.PathLike) -> bool:
@@ -241,6 +301,7 @@ def _check_header(path: Path, line: bytes, settings: dict) -> None:
             'start anew with --restart or another --out'
         )
     made = header.get('settings', {})
+    made = made if isinstance(made, dict) else {}
     others = [key for key in {**made, **settings} if made.get(key) != settings.get(key)]
     if others:
         key = others[0]
@@ -269,7 +330,7 @@ def _encode(record: dict) -> bytes:
 def _decode(path: Path, number: int, line: bytes) -> dict:
     try:
         record = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f'{path}:{number + 1} is no line of JSON: {error}') from error
     if not isinstance(record, dict):
         raise ValueError(f'{path}:{number + 1}: expected a JSON object, found {str(record)[:40]}')
@@ -280,5 +341,5 @@ def _is_whole(line: bytes) -> bool:
     """Whether a last line without an end is a record: of other programs."""
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-from mmengine.fileio import get_file_backend
+from mmengine.fileio import LocalBackend, get_file_backend
+
+from odm_mmocr.image_files import check_file, check_inside
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.jp2', '.png', '.tif', '.tiff', '.webp')
 _MAGIC = (b'\xff\xd8', b'\x89PNG', b'II*\0', b'MM\0*', b'\0\0\0\x0cjP')
@@ -25,16 +27,24 @@ class ImageSource:
             where names stand alone.
         names: Of the images, each once.
         backend_args: Arguments of MMEngine's file backend; None: by the address.
+        folder: Local folder that the files must lie in, links followed; None: anywhere.
 
     Attributes:
         names: As given.
         root: As given.
     """
 
-    def __init__(self, root: str, names: Iterable[str], backend_args: dict | None = None):
+    def __init__(
+        self,
+        root: str,
+        names: Iterable[str],
+        backend_args: dict | None = None,
+        folder: str | None = None,
+    ):
         self.root = root
         self.names = list(names)
         self.backend_args = backend_args
+        self.folder = folder
         self._backend = None
 
     def __len__(self) -> int:
@@ -50,11 +60,16 @@ class ImageSource:
         """The file of an image.
 
         Raises:
-            Exception: Whatever the backend raises; FileNotFoundError where it is gone.
+            Exception: Whatever the backend raises; FileNotFoundError where it is gone; ValueError
+                where it leads out of the folder; OSError where it is no regular file.
         """
         if self._backend is None:
             self._backend = get_file_backend(self.root or name, backend_args=self.backend_args)
         path = self._backend.join_path(self.root, name) if self.root else name
+        if self.folder is not None:
+            check_inside(path, self.folder)
+        if isinstance(self._backend, LocalBackend):
+            check_file(path)
         content = self._backend.get(path)
         if content is None:  # of LMDB
             raise FileNotFoundError(f'there is no {name!r} in it')
@@ -62,7 +77,7 @@ class ImageSource:
 
     def with_names(self, names: Iterable[str]) -> 'ImageSource':
         """The same place with other images; cheap to send to another process."""
-        return ImageSource(self.root, names, self.backend_args)
+        return ImageSource(self.root, names, self.backend_args, self.folder)
 
     def __getstate__(self) -> dict:
         return dict(self.__dict__, _backend=None)  # connections do not travel
@@ -75,7 +90,8 @@ def open_source(
 
     Args:
         images: A folder, searched with all folders in it, each once, however many links lead
-            there; an LMDB (a folder with ``data.mdb``, or a file ``.mdb`` or ``.lmdb``); a text
+            there (links out of it are passed over, unless ``ODM_IMAGE_ROOTS`` allows where they
+            lead); an LMDB (a folder with ``data.mdb``, or a file ``.mdb`` or ``.lmdb``); a text
             file with a path or an address in each line, or between NUL characters as
             ``find -print0`` writes them; or an address of a folder that one of MMEngine's backends
             can list, such as ``s3://…``.
@@ -115,8 +131,14 @@ def _list_folder(path: Path, root: str | None) -> ImageSource:
         folders.clear()
         for entry in found:
             # Links may lead in circles.
-            if (identity := _identity(entry)) not in seen:
-                seen.add(identity)
+            if (identity := _identity(entry)) in seen:
+                continue
+            seen.add(identity)
+            try:
+                check_inside(entry, path)
+            except ValueError as error:
+                logger.warning('passed over a link: %a', error)
+            else:
                 folders.append(os.path.basename(entry))
         for name in files:
             suffix = os.path.splitext(name)[1].lower()
@@ -130,7 +152,7 @@ def _list_folder(path: Path, root: str | None) -> ImageSource:
         raise FileNotFoundError(
             f'the folder {path} holds no images ({", ".join(SUFFIXES)}), nor do folders in it{held}'
         )
-    return ImageSource(str(root or path), sorted(names))
+    return ImageSource(str(root or path), sorted(names), folder=str(path))
 
 
 def _identity(folder: str | os.PathLike) -> tuple:

@@ -27,6 +27,9 @@ _UNASSIGNED = '\U000effff'  # drawn with the glyph for what a font lacks
 _PROBE_SIZE = 48  # pixels an em
 _REGULAR_WEIGHT = 400
 _REFERENCE_SIZE = 1000  # pixels an em, at which the proportions of a font are measured
+# Ems to which a character may reach: the widest sign of Arabic takes 11, a damaged or hostile font
+# thousands, whose picture no memory holds.
+_MAX_EMS = 16
 
 
 class Glyph(NamedTuple):
@@ -348,15 +351,24 @@ def _set_regular(face: ImageFont.FreeTypeFont) -> None:
 def _letter_height(font: Font, letter: str, default: float) -> float:
     if not font.covers(letter):
         return default
-    height = -font.at(_REFERENCE_SIZE).getbbox(letter, anchor='ls')[1] / _REFERENCE_SIZE
+    try:
+        height = -font.at(_REFERENCE_SIZE).getbbox(letter, anchor='ls')[1] / _REFERENCE_SIZE
+    except OSError:  # as in `_glyph`
+        return default
     return height if 0.1 < height < 2 else default
 
 
 @memory_bounded(16 * 2**20, size=lambda glyph: glyph.mask.nbytes + 256)
 def _glyph(font: Font, text: str, size: int, shaping: bool) -> Glyph:
     face = font.at(size, shaping)
-    left, top, right, bottom = face.getbbox(text, anchor='ls')
-    advance = face.getlength(text)
+    try:
+        left, top, right, bottom = face.getbbox(text, anchor='ls')
+        advance = face.getlength(text)
+    except OSError:  # of FreeType, about numbers that it cannot hold
+        return Glyph(np.zeros((0, 0), np.uint8), 0, 0, 0.0)
+    widest, highest = _MAX_EMS * size * len(text), _MAX_EMS * size
+    if right - left > widest or bottom - top > highest or advance > widest:
+        return Glyph(np.zeros((0, 0), np.uint8), 0, 0, 0.0)
     if right <= left or bottom <= top:
         return Glyph(np.zeros((0, 0), np.uint8), 0, 0, advance)
     canvas = Image.new('L', (right - left, bottom - top))

@@ -11,7 +11,7 @@ import numpy as np
 from .characters import check_quads, mean_size, spread_strip, warp_characters
 from .faults import Undrawable, UnusableCharacters, UnusablePolygon
 from .fonts import FontChain, FontSpec, load_fonts
-from .meshes import MAX_COORDINATE, Ribbon
+from .meshes import MAX_COORDINATE, MAX_POINTS, Ribbon
 from .strips import Strip, normalize_text, render_strip
 
 # How many pixels of a strip an image pixel should have at least: enough for crisp edges, and so few
@@ -119,8 +119,8 @@ def fill_polygons(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.
 
     Args:
         polygons: Polygons in pixels, flat or (k, 2), of any number of points. Of one with points
-            that are missing or not finite the hull of the others is marked, of two points their
-            bounding box.
+            that are missing or not finite the hull of the others is marked, of more than 1024
+            points the hull of all, of two points their bounding box.
         shape: Height and width, in pixels.
 
     Returns:
@@ -143,7 +143,8 @@ def fill_polygons(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.
 
 def _fillable(points: np.ndarray) -> np.ndarray:
     """The polygon itself, or what is known of the place of one that is none; flat."""
-    if points.size >= 6 and points.size % 2 == 0 and np.isfinite(points).all():
+    few = points.size <= 2 * MAX_POINTS
+    if few and points.size >= 6 and points.size % 2 == 0 and np.isfinite(points).all():
         return points
     points = points[: points.size // 2 * 2].reshape(-1, 2)
     points = points[np.isfinite(points).all(1)]

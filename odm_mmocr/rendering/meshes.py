@@ -13,6 +13,7 @@ import numpy as np
 from .faults import TooSmall, UnusablePolygon
 from .planes import find_plane
 
+MAX_POINTS = 1024  # more than any annotator sets; whether lines cross is asked of each two
 MAX_COORDINATE = 1e6  # pixels; no image is that large, and arithmetic stays exact enough
 MIN_EXTENT = 1.0  # pixels; in a polygon that is shorter or lower nothing can be drawn
 _MAX_MESH_SIDE = 32766  # pixels of the image that OpenCV remaps at once
@@ -38,7 +39,8 @@ def split_polygon(polygon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         polygon: (2k,) points of 2 coordinates as (k, 2) or flat, k even and at least 4; pixels.
 
     Returns:
-        Top and bottom, float64 (k / 2, 2) each, point i of one across from point i of the other.
+        Top and bottom, float64 (k / 2, 2) each, point i of one across from point i of the other;
+        of more than 1024 points as many are taken, evenly.
 
     Raises:
         UnusablePolygon: The number of points does not fit, a coordinate is not finite or absurdly
@@ -57,7 +59,11 @@ def split_polygon(polygon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         )
     points = points.reshape(-1, 2)
     half = len(points) // 2
-    return points[:half], points[half:][::-1]
+    top, bottom = points[:half], points[half:][::-1]
+    if len(points) > MAX_POINTS:
+        taken = np.linspace(0, half - 1, MAX_POINTS // 2).round().astype(int)
+        return top[taken], bottom[taken]
+    return top, bottom
 
 
 class Ribbon(NamedTuple):

@@ -12,6 +12,8 @@ from .faults import Undrawable, UnusableText
 from .fonts import VISIBLE_FORMATS, Font, FontChain, Glyph, clusters, shaping_available
 
 MAX_CHARACTERS = 1000
+# Before it is known how many of them show nothing: ordering marks takes the square of their number.
+_MAX_RAW_CHARACTERS = 10 * MAX_CHARACTERS
 MAX_STRIP_SIDE = 16384  # OpenCV warps no picture with a side beyond 32767
 
 # Height of capitals, in pixels, from which on glyphs are drawn as they are. Lower ones are drawn
@@ -107,7 +109,12 @@ def normalize_text(text: str) -> str:
     Composes characters (Unicode NFC), drops marks that show nothing (variation selectors, byte
     order mark, soft hyphen, direction marks), makes one blank of any white space between words and
     none of that around them. Other control characters stay, and no font covers them.
+
+    Raises:
+        UnusableText: It has more than 10,000 characters.
     """
+    if len(text) > _MAX_RAW_CHARACTERS:
+        raise UnusableText(f'text of {len(text)} characters; at most {MAX_CHARACTERS} can be drawn')
     if text.isascii() and text.isprintable() and ' ' not in text:
         return text
     text = ''.join(' ' if c.isspace() else c for c in text if not _is_invisible(c))

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from odm_mmocr.image_files import read_header
 from odm_mmocr.rendering.caching import MemoryBoundedCache
 from odm_mmocr.synthesis.parts import background_part, check_part, keep_part
 from odm_mmocr.synthesis.textures import TEXTURES, tint
@@ -140,14 +141,15 @@ def _decode(path: Path, grey: bool = False) -> np.ndarray | None:
     """Read a photograph as uint8 (H, W, 3), BGR, or (H, W); None if it is not one."""
     flags = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
     try:
-        with Image.open(path) as image:
-            if image.format == 'PNG':  # OpenCV warns of colour profiles on every read
+        header = read_header(path)
+        if header.format == 'PNG':  # OpenCV warns of colour profiles on every read
+            with Image.open(path) as image:
                 pixels = np.asarray(image.convert('L' if grey else 'RGB'))
-                return pixels if grey else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-            if image.width * image.height > HUGE and not grey:
-                flags = cv2.IMREAD_REDUCED_COLOR_2
+            return pixels if grey else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+        if header.width * header.height > HUGE and not grey:
+            flags = cv2.IMREAD_REDUCED_COLOR_2
         return cv2.imdecode(np.fromfile(path, np.uint8), flags)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error):
+    except (OSError, SyntaxError, ValueError, cv2.error):
         return None
 
 

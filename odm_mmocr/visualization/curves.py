@@ -2,8 +2,8 @@
 
 import csv
 import json
-import math
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -18,6 +18,7 @@ LOSS, METRIC, RATE, OTHER = range(4)  # kinds of curves, in the order of their p
 UNASKED = ('time', 'data_time', 'memory', 'base_lr')
 DETAILS = ('*/best_*', '*/*small*', '*/*medium*', '*/*large*')
 COORDINATES = ('iter', 'epoch', 'step')
+MAX_STEP = 2**62
 PANEL = (4.2, 2.8)  # inches
 COLUMNS = 4
 
@@ -100,7 +101,16 @@ def _read_log(path: Path, problems: list[str]) -> list[tuple[int, int, str, floa
         try:
             logged = json.loads(line)
             step = int(logged.get('iter', logged['step']))
-        except (ValueError, KeyError, TypeError, AttributeError):
+            if not 0 <= step <= MAX_STEP:
+                raise ValueError(step)
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+        ):
             rest = ', half written' if number == len(lines) else ''
             problems.append(f'{path}:{number}: left out, no line of a log{rest}')
             continue
@@ -108,12 +118,16 @@ def _read_log(path: Path, problems: list[str]) -> list[tuple[int, int, str, floa
         # Metrics by epoch have the epoch for a step.
         iteration = step if is_training else max(iteration, step)
         for name, value in logged.items():
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if name in COORDINATES or not is_number or not math.isfinite(value):
+            if name in COORDINATES or not _is_finite(value):
                 continue
             if is_training or name not in UNASKED:
                 entries.append((iteration, _kind(name, is_training), name, float(value)))
     return entries
+
+
+def _is_finite(value: object) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and abs(value) <= sys.float_info.max  # neither NaN nor a longer integer
 
 
 def _kind(name: str, is_training: bool) -> int:

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from odm_mmocr.evaluation.read_back import LaidOut, WordCheck, draw_alone, lay_out
+from odm_mmocr.image_files import read_image
 from odm_mmocr.rendering import FontChain, Undrawable, load_fonts
 from odm_mmocr.rendering.fonts import FontSpec, default_font_path
 
@@ -31,7 +32,10 @@ def reading_row(check: WordCheck, fonts: FontSpec = None) -> list[np.ndarray]:
     """
     chain = load_fonts(fonts)
     polygon, shape = check.word.polygon, check.image.shape
-    image = cv2.imread(str(check.image.path)) if check.image.path.is_file() else None
+    try:
+        image = read_image(check.image.path)
+    except (OSError, ValueError):
+        image = None
     if image is None or image.shape[:2] != shape:
         image = np.full((*shape, 3), GROUND, np.uint8)
     try:

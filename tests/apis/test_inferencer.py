@@ -402,10 +402,15 @@ def test_checkpoints_without_a_text_side_are_named(cfg, checkpoint, backbone_fil
         ODMInferencer(weights=checkpoint, device='gpu')
 
 
-def test_a_config_in_a_checkpoint_runs_nothing(checkpoint, tmp_path):
+def test_a_config_in_a_checkpoint_runs_nothing(checkpoint, tmp_path, monkeypatch):
     content = torch.load(checkpoint, weights_only=True)
+    mark, module = tmp_path / 'mark', tmp_path / 'module_of_a_stranger.py'
+    module.write_text(f'open({str(mark)!r}, "w")')
+    monkeypatch.syspath_prepend(tmp_path)
     for text, message in (
-        ("model = dict(type='ODM', head=dict(type='os.system'))", "type 'os.system', an import"),
+        ("model = dict(type='ODM', head=dict(type='os.system'))", "type 'os.system', which is no"),
+        (f"model = dict(type='mmengine.put_text', obj='x', filepath={str(mark)!r})", 'put_text'),
+        (f"model = dict(type='ODM', head=[dict(type='{module.stem}')])", module.stem),
         ("model = __import__('os').system('true')", 'not what mmengine dumps'),
         (None, 'has no config in its meta'),
     ):
@@ -413,6 +418,7 @@ def test_a_config_in_a_checkpoint_runs_nothing(checkpoint, tmp_path):
         torch.save(dict(content, meta=dict(cfg=text)), path)
         with pytest.raises(ValueError, match=message):
             ODMInferencer(weights=path)
+    assert not mark.exists()
 
 
 def test_feature_networks_of_the_losses_are_not_needed(cfg, checkpoint):

@@ -107,7 +107,7 @@ def test_faulty_files_are_all_found_beforehand(tmp_path, photo):
     assert list(check_inputs(images, skip_bad=True)) == [1, 2, 3]
     with pytest.raises(FileNotFoundError, match='absent.png does not exist'):
         check_inputs(images[2:3])
-    with pytest.raises(ValueError, match=r'text\.jpg is no image'):
+    with pytest.raises(ValueError, match=r'text\.jpg is cut off or no image'):
         check_inputs(images[3:])
 
 

@@ -122,3 +122,10 @@ def test_words_are_read_from_json(tmp_path):
             read_words(path)
     with pytest.raises(FileNotFoundError, match='no file of words'):
         read_words(tmp_path / 'absent.json')
+
+
+def test_nested_words_are_an_error_like_any_other(tmp_path):
+    path = tmp_path / 'words.json'
+    path.write_text('[' * 100_000)
+    with pytest.raises(ValueError, match=r'words\.json is no JSON file'):
+        read_words(path)

@@ -1,10 +1,17 @@
+import sys
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmocr.registry import MODELS
 
 from odm_mmocr.checkpoints import configs
-from odm_mmocr.checkpoints.configs import external_name, find_config, read_config_text
+from odm_mmocr.checkpoints.configs import (
+    external_name,
+    find_config,
+    read_config_text,
+    require_registered,
+)
 
 
 def test_text_of_any_config_reads_back():
@@ -65,3 +72,28 @@ def test_ambiguous_name_lists_all(tmp_path, monkeypatch):
     monkeypatch.setattr(configs, 'config_folders', lambda package: [tmp_path])
     with pytest.raises(ValueError, match=r'several.*a/same\.py.*b/same\.py'):
         find_config('same.py')
+
+
+@pytest.mark.parametrize('text', ['a = ' + '[' * 5000, 'a = ' + '-' * 99999 + '1', 'a\0'])
+def test_nested_config_text_is_an_error_like_any_other(text):
+    with pytest.raises(ValueError, match='not what mmengine dumps'):
+        read_config_text(text)
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['ODM', 'Vocabulary', 'mmdet.ResNet', 'mmdet.models.backbones.resnet.ResNet', 'BN', 'Kaiming'],
+)
+def test_registered_classes_may_stand_in_a_file(name):
+    MODELS.get('mmdet.ResNet')
+    require_registered([dict(a=dict(type=name), b=1)], 'it')
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['os.system', 'mmengine.put_text', 'mmengine.fileio.put_text', 'antigravity', 'mmocr.os', ''],
+)
+def test_what_mmengine_would_call_or_import_may_not(name):
+    with pytest.raises(ValueError, match=f"it has the type '{name}', which is no registered"):
+        require_registered([dict(a=dict(type=name), b=1)], 'it')
+    assert 'antigravity' not in sys.modules

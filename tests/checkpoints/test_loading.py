@@ -1,11 +1,13 @@
 import os
 
+import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from torch import nn
 
 from odm_mmocr.checkpoints import check_fit, latest_checkpoint, load_checkpoint
+from odm_mmocr.checkpoints.loading import find_fault
 
 
 class Payload:
@@ -60,14 +62,54 @@ def test_wrong_path_and_content(tmp_path):
         load_checkpoint(tmp_path / 'list.pth')
 
 
+def save_run(folder, *iterations):
+    for iteration in iterations:
+        torch.save(dict(state_dict=dict(w=torch.ones(100))), folder / f'iter_{iteration}.pth')
+    (folder / 'last_checkpoint').write_text(str(folder / f'iter_{iterations[-1]}.pth'))
+
+
 def test_latest_checkpoint(tmp_path):
     assert latest_checkpoint(tmp_path) is None
-    (tmp_path / 'iter_2.pth').touch()
+    save_run(tmp_path, 9, 10, 2)
+    assert latest_checkpoint(tmp_path) == tmp_path / 'iter_2.pth'
     # The run has been moved: the path in the file is the one from before.
     (tmp_path / 'last_checkpoint').write_text('/elsewhere/iter_2.pth')
     assert latest_checkpoint(tmp_path) == tmp_path / 'iter_2.pth'
     (tmp_path / 'last_checkpoint').write_text('/elsewhere/iter_3.pth')
     with pytest.raises(FileNotFoundError, match=r'iter_3\.pth, which is gone.*iter_2\.pth'):
+        latest_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize('pointer', ['', None])
+def test_the_last_checkpoint_without_its_pointer(tmp_path, pointer):
+    save_run(tmp_path, 9, 10)
+    torch.save({}, tmp_path / 'backbone_resnet18.pth')
+    (tmp_path / 'last_checkpoint').unlink()
+    if pointer is not None:
+        (tmp_path / 'last_checkpoint').write_text(pointer)
+    assert latest_checkpoint(tmp_path) == tmp_path / 'iter_10.pth'
+
+
+def flip(content):
+    middle = content.index(np.float32(1).tobytes() * 50)
+    return content[:middle] + b'\xff' + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [lambda c: b'', lambda c: c[:100], lambda c: c[:-1], lambda c: bytes(len(c)), flip],
+    ids=['empty', 'head', 'one byte less', 'zeros', 'one byte other'],
+)
+def test_a_damaged_last_checkpoint(tmp_path, damage, caplog):
+    save_run(tmp_path, 5, 9, 10)
+    for name in ('iter_10.pth', 'iter_9.pth'):
+        path = tmp_path / name
+        path.write_bytes(damage(path.read_bytes()))
+        assert find_fault(path)
+    assert find_fault(tmp_path / 'iter_5.pth') is None
+    assert latest_checkpoint(tmp_path) == tmp_path / 'iter_5.pth'
+    (tmp_path / 'iter_5.pth').unlink()
+    with pytest.raises(ValueError, match=r'no checkpoint in .* whole: iter_10.pth, iter_9'):
         latest_checkpoint(tmp_path)
 
 

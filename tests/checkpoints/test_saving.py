@@ -8,7 +8,12 @@ from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.fileio.backends import registry_utils
 
 from odm_mmocr.checkpoints import load_checkpoint, save_checkpoint
-from odm_mmocr.checkpoints.saving import WholeFileBackend, save_whole_files, written_whole
+from odm_mmocr.checkpoints.saving import (
+    WholeFileBackend,
+    open_output,
+    save_whole_files,
+    written_whole,
+)
 
 
 @pytest.fixture
@@ -51,3 +56,21 @@ def test_mmengine_saves_through_it(tmp_path, monkeypatch):
     save_whole_files()
     assert type(get_file_backend(str(tmp_path / 'iter_1.pth'))) is WholeFileBackend
     assert type(get_file_backend(backend_args=dict(backend='local'))) is WholeFileBackend
+
+
+def test_nothing_is_written_through_a_link(tmp_path):
+    """An archive of images may hold one where an annotation is to be written."""
+    victim = tmp_path / 'victim'
+    victim.write_text('precious')
+    (tmp_path / '.out.json.part').symlink_to(victim)
+    with (
+        pytest.raises(OSError, match=r'out\.json\.part is a link'),
+        written_whole(tmp_path / 'out.json') as file,
+    ):
+        file.write(b'x')
+    for mode in ('wb', 'ab', 'a+b'):
+        (tmp_path / 'link').unlink(missing_ok=True)
+        (tmp_path / 'link').symlink_to(victim)
+        with pytest.raises(OSError, match='is a link, through which nothing is written'):
+            open_output(tmp_path / 'link', mode)
+    assert victim.read_text() == 'precious'

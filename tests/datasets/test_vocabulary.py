@@ -61,3 +61,13 @@ def test_bad_characters_are_named(tmp_path):
         Vocabulary('')
     with pytest.raises(ValueError, match='max_characters'):
         Vocabulary(max_characters=1)
+
+
+def test_a_file_of_all_characters_is_read_at_once(tmp_path):
+    characters = [chr(code) for code in range(0x4E00, 0xD000)]
+    path = tmp_path / 'all.txt'
+    path.write_text('\n'.join(characters), encoding='utf-8')
+    assert Vocabulary(path).num_ids == len(characters) + 2
+    path.write_text('\n'.join(characters + ['一']), encoding='utf-8')
+    with pytest.raises(ValueError, match='twice'):
+        Vocabulary(path)

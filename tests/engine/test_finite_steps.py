@@ -2,10 +2,12 @@ import json
 import logging
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.optim import AmpOptimWrapper
 from mmengine.structures import PixelData
@@ -13,7 +15,12 @@ from mmocr.registry import DATASETS, MODELS
 from torch import nn
 from torch.utils.data import Dataset
 
-from odm_mmocr.engine import FiniteOptimWrapper, FiniteStepsHook, load_bad_batch
+from odm_mmocr.engine import (
+    DeferredRuntimeInfoHook,
+    FiniteOptimWrapper,
+    FiniteStepsHook,
+    load_bad_batch,
+)
 from odm_mmocr.engine.finite_steps import from_plain, to_plain
 from odm_mmocr.structures import ODMDataSample
 
@@ -230,14 +237,19 @@ def update_share(rank, folder):
         bad = number == 1 and rank == 1
         step(model, wrapper, 1.0, float('nan') if bad else 2.0)
         skipped.append(wrapper.skipped)
-    torch.distributed.barrier()
+    hub = MessageHub(f'process {rank}')
+    hook = DeferredRuntimeInfoHook()
+    hook.waiting = [dict(loss=torch.tensor(1.0 + rank)), dict(loss=torch.tensor(5.0 + rank))]
+    hook.hand_over(SimpleNamespace(message_hub=hub))
     with open(f'{folder}/{rank}.json', 'w') as file:
-        json.dump([skipped, model.weight.item()], file)
+        json.dump(
+            [skipped, model.weight.item(), hub.get_scalar('train/loss').data[0].tolist()], file
+        )
     torch.distributed.destroy_process_group()
 
 
 @pytest.mark.slow
-def test_all_processes_leave_out_the_same_step(tmp_path):
+def test_processes_leave_out_the_same_step_and_log_the_same(tmp_path):
     workers = [
         subprocess.Popen([sys.executable, __file__, str(rank), str(tmp_path)]) for rank in range(2)
     ]
@@ -247,8 +259,10 @@ def test_all_processes_leave_out_the_same_step(tmp_path):
         for worker in workers:
             worker.kill()
     results = [json.loads((tmp_path / f'{rank}.json').read_text()) for rank in range(2)]
-    assert [skipped for skipped, _ in results] == [[0, 1, 1, 1]] * 2
-    assert results[0][1] == results[1][1]
+    assert results[0] == results[1]
+    skipped, _, logged = results[0]
+    assert skipped == [0, 1, 1, 1]
+    assert logged == [1.5, 5.5]  # losses of the whole batch
 
 
 if __name__ == '__main__':

@@ -1,4 +1,7 @@
+import time
+
 import pytest
+import torch
 
 
 def test_resuming_goes_on_at_the_right_sample(make_runner, tmp_path):
@@ -14,6 +17,19 @@ def test_resuming_goes_on_at_the_right_sample(make_runner, tmp_path):
         resumed.train()
         assert resumed.model.seen == whole[4:]
         assert resumed.model.weight.item() == weight
+
+
+def test_late_resuming_takes_no_time(make_runner, tmp_path):
+    make_runner(2).train()
+    path = tmp_path / 'run' / 'iter_2.pth'
+    checkpoint = torch.load(path)
+    checkpoint['meta']['iter'] = 50_000
+    torch.save(checkpoint, path)
+    begin = time.monotonic()
+    runner = make_runner(50_001, 2, resume=True, load_from=str(path))
+    runner.train()
+    assert len(runner.model.seen) == 1
+    assert time.monotonic() - begin < 10  # drawing the samples before takes minutes
 
 
 def test_a_sampler_that_cannot_seek_is_named(make_runner, tmp_path):

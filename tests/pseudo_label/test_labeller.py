@@ -159,10 +159,10 @@ def bomb():
 
 BROKEN = {
     'empty': (b'', 'the file is empty'),
-    'text': (b'no image at all', 'it is no image'),
-    'zeros': (bytes(5000), 'it is no image'),
-    'SVG': (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', 'it is no image'),
-    'cut header': (encode(NOISE, 'JPEG')[:20], 'it is no image'),
+    'text': (b'no image at all', 'no image of a known format'),
+    'zeros': (bytes(5000), 'no image of a known format'),
+    'SVG': (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', 'no image of a known format'),
+    'cut header': (encode(NOISE, 'JPEG')[:20], 'no image of a known format'),
     'half JPEG': (encode(NOISE, 'JPEG')[:9000], 'ValueError'),
     'half PNG': (encode(NOISE)[:30000], 'ValueError'),
     'bomb': (bomb(), 'pixels'),

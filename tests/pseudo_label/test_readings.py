@@ -17,7 +17,12 @@ from odm_mmocr.pseudo_label import (
     read_images,
 )
 from odm_mmocr.pseudo_label.labeller import check_word
-from odm_mmocr.pseudo_label.readings import is_finished, iterate_records, read_header
+from odm_mmocr.pseudo_label.readings import (
+    check_record,
+    is_finished,
+    iterate_records,
+    read_header,
+)
 
 SETTINGS = dict(engine='none', side=736)
 NAMES = [
@@ -387,3 +392,43 @@ def test_of_an_image_that_was_tried_again_the_last_record_counts(tmp_path):
         assert file.done == set()
         file.append([record('a.jpg', words=[])])
     assert RecordedReadings(path).look_up('a.jpg') == []
+
+
+def test_nested_lines_are_named(tmp_path):
+    path = tmp_path / 'r.jsonl'
+    path.write_text('{"img_path": "a", "words": []}\n' + '[' * 100_000 + '\n')
+    with pytest.raises(ValueError, match=r'r\.jsonl:2 is no line of JSON'):
+        RecordedReadings(path)
+
+
+GOOD = dict(
+    index=0, img_path='a', height=9, width=9, hash='0' * 16,
+    words=[dict(text='a', polygon=[0, 0, 9, 0, 9, 9, 0, 9], score=1)],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(index=None), '"index" and "img_path"'),
+        (dict(index=10**30), '"index" and "img_path"'),
+        (dict(img_path=3), '"index" and "img_path"'),
+        (dict(hash='f' * 17), '"hash" of 16 digits'),
+        (dict(hash=3), '"hash" of 16 digits'),
+        (dict(height='9'), '"height", "width"'),
+        (dict(words={}), '"height", "width"'),
+        (dict(invalid=3), 'a list "invalid"'),
+        (dict(words=['a']), 'word 0: expected'),
+        (dict(words=[dict(text=3, polygon=[0] * 8, score=1)]), 'word 0: expected'),
+        (dict(words=[dict(text='', polygon=[0] * 6, score=1)]), 'word 0: expected'),
+        (dict(words=[dict(text='', polygon=[float('nan')] * 8, score=1)]), 'word 0: expected'),
+        (dict(words=[dict(text='', polygon=[10**400] * 8, score=1)]), 'word 0: expected'),
+        (dict(words=[dict(text='', polygon=[0] * 8, score=2)]), 'word 0: expected'),
+        (dict(words=[dict(text='', polygon=[0] * 8)]), 'word 0: expected'),
+    ],
+)
+def test_records_of_other_machines_are_checked(change, message):
+    check_record(GOOD, 'r.jsonl')
+    check_record(dict(index=0, img_path='a', error='x'), 'r.jsonl')
+    with pytest.raises(ValueError, match=rf'^r\.jsonl: .*{message}'):
+        check_record({**GOOD, **change}, 'r.jsonl')

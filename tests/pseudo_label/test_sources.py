@@ -72,13 +72,19 @@ def test_links_in_circles_end(tmp_path):
     assert sorted(os.path.basename(name) for name in found) == ['1.jpg', '2.jpg', '3.jpg']
 
 
-def test_links_out_of_the_folder_are_followed(tmp_path):
+def test_links_out_of_the_folder_are_followed_where_that_is_allowed(tmp_path, monkeypatch):
     fill(tmp_path, ['there/1.jpg', 'here/2.jpg'])
     (tmp_path / 'here' / 'link').symlink_to(tmp_path / 'there')
     (tmp_path / 'here' / '3.jpg').symlink_to(tmp_path / 'there' / '1.jpg')
     (tmp_path / 'here' / '4.jpg').symlink_to(tmp_path / 'gone.jpg')
     source = open_source(tmp_path / 'here')
-    assert source.names == ['2.jpg', '3.jpg', '4.jpg', 'link/1.jpg']
+    assert source.names == ['2.jpg', '3.jpg', '4.jpg']
+    with pytest.raises(ValueError, match=r'3\.jpg.* leads out of .*here.*ODM_IMAGE_ROOTS'):
+        source.read('3.jpg')
+    monkeypatch.setenv('ODM_IMAGE_ROOTS', f'{tmp_path / "elsewhere"}:{tmp_path}')
+    source = open_source(tmp_path / 'here').with_names(['3.jpg', '4.jpg', 'link/1.jpg'])
+    assert open_source(tmp_path / 'here').names == ['2.jpg', *source.names]
+    assert source.read('3.jpg') == source.read('link/1.jpg')
     with pytest.raises(FileNotFoundError, match='4.jpg'):
         source.read('4.jpg')
 

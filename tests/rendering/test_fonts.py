@@ -10,6 +10,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTFont
 from fontTools.ttLib.tables.TupleVariation import TupleVariation
 
+from odm_mmocr.rendering.faults import UncoveredText
 from odm_mmocr.rendering.fonts import Font, FontChain, default_font_path, find_font, load_fonts
 
 
@@ -183,3 +184,34 @@ def test_blanks_and_real_boxes_are_shown():
     assert font.shows('\u25a1\u25af')
     assert font.shows('a\u200db')  # a joiner shows nothing, in any font
     assert not font.shows('汉')
+
+
+@pytest.mark.parametrize(('extent', 'advance'), [(16000, 20), (10, 32000)])
+def test_giant_glyphs_count_as_missing(tmp_path, extent, advance):
+    """With 16 units an em they would take gigabytes, or more than FreeType can count to."""
+    builder = FontBuilder(16, isTTF=True)
+    names = ['.notdef', *'Hax']
+    builder.setupGlyphOrder(names)
+    builder.setupCharacterMap({ord(name): name for name in 'Hax'})
+    glyphs = {}
+    for number, name in enumerate(names):
+        pen, side = TTGlyphPen(None), extent - number
+        pen.moveTo((-side, -side))
+        for corner in ((-side, side), (side, side), (side, -side)):
+            pen.lineTo(corner)
+        pen.closePath()
+        glyphs[name] = pen.glyph()
+    builder.setupGlyf(glyphs)
+    builder.setupHorizontalMetrics(dict.fromkeys(names, (advance, 0)))
+    builder.setupHorizontalHeader(ascent=16, descent=0)
+    builder.setupNameTable(dict(familyName='Giant', styleName='Regular'))
+    builder.setupOS2()
+    builder.setupPost()
+    builder.save(tmp_path / 'giant.ttf')
+    font = Font(str(tmp_path / 'giant.ttf'))
+    for size in (8, 48, 512):
+        assert font.glyph('a', size).mask.size == 0
+    assert font.covers('Hax') and not font.shows('a')
+    assert font.cap_height > 0
+    with pytest.raises(UncoveredText):
+        FontChain((font,)).runs('Ha')

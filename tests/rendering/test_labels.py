@@ -340,3 +340,18 @@ def test_icdar_words_are_drawn_within_their_quads(shared_data):
         total += label.sum(dtype=float)
     assert words > 50
     assert inside >= 0.99 * total
+
+
+def test_a_million_points_take_neither_time_nor_memory():
+    points = np.random.default_rng(0).uniform(0, 100, 2 * 10**6)
+    label, (fault,) = render_words([points], ['word'], (100, 100))
+    assert not label.any() and 'crosses itself' in str(fault)
+    filled = fill_polygons([points], (100, 100))
+    assert filled[5:95, 5:95].all()
+
+
+@pytest.mark.parametrize('text', ['x' * 10**6, 'a' + '\u0301\u0316' * 10**5], ids=['long', 'marks'])
+def test_a_text_of_any_length_is_refused_at_once(text):
+    """Bringing marks into order takes the square of their number."""
+    _, (fault,) = render_words([[10, 10, 90, 10, 90, 40, 10, 40]], [text], (50, 100))
+    assert 'at most 1000 can be drawn' in str(fault) and len(str(fault)) < 100

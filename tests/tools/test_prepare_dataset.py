@@ -29,10 +29,12 @@ def test_a_root_is_enough(tool, root, capsys):
     assert tool.main(['icdar2015', '--root', str(root)]) == 0
     assert (root / 'textspotting_train.json').is_file()
     assert (root / 'textspotting_test.json').is_file()
-    assert 'train: 1 images, 1 words, 1 readable' in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert 'train: 1 images, 1 words, 1 readable' in output
+    assert 'ODM_IMAGE_ROOTS' not in output
 
 
-def test_folders_of_one_split(tool, root):
+def test_folders_of_one_split(tool, root, capsys):
     out = root / 'out'
     folders = ['--train-images', str(root / 'train_images'), '--train-gt', str(root / 'train_gt')]
     assert tool.main(['icdar2015', *folders, '--out', str(out)]) == 0
@@ -40,6 +42,7 @@ def test_folders_of_one_split(tool, root):
         'textdet_train.json',
         'textspotting_train.json',
     ]
+    assert f'ODM_IMAGE_ROOTS={root / "train_images"} in' in capsys.readouterr().out
 
 
 def test_malformed_lines_are_shown_up_to_a_limit_and_fail(tool, root, capsys):

@@ -63,7 +63,7 @@ def test_images_become_an_annotation_that_can_be_filtered_again(
 ):
     assert recorded('--workers', 2, '--batch-size', 2) == 0
     told = capsys.readouterr()
-    assert "skipped 'broken.jpg': ValueError: it is no image" in caplog.text
+    assert "skipped 'broken.jpg': ValueError: the file is cut off or no image" in caplog.text
     assert '7 of 7 images' in told.err and '1 could not be read' in told.err
     samples, report = load(tmp_path / 'out.json')
     assert report['images'] == dict(annotated=5, empty=1, failed=1)

@@ -73,7 +73,7 @@ def test_image_that_is_gone(tool, truth, tmp_path, monkeypatch, capsys):
     (tmp_path / '0.png').unlink()
     arguments = [str(truth), '--detector', 'a=c.py,w.pth', '--out', str(tmp_path / 'sheet.png')]
     assert tool.main(arguments) == 2
-    assert '0.png is not there' in capsys.readouterr().err
+    assert '0.png does not exist' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('wrong', [('--num', '0'), ('--width', '-1'), ('--skip', '-1')])

@@ -138,3 +138,21 @@ def test_folders_without_logs_are_named(tmp_path):
         read_run(tmp_path / 'empty')
     with pytest.raises(NotADirectoryError, match='file is a file'):
         read_run(tmp_path / 'file')
+
+
+def test_numbers_that_no_picture_holds_are_left_out(tmp_path):
+    folder = tmp_path / 'a' / 'vis_data'
+    folder.mkdir(parents=True)
+    huge = '9' * 400
+    lines = [
+        '{"loss": 1, "iter": 1, "step": 1}',
+        f'{{"loss": {huge}, "iter": 2, "step": 2}}',
+        f'{{"loss": 1, "iter": {huge}, "step": 3}}',
+        '{"loss": 1, "iter": Infinity, "step": 3}',
+        '{"loss": 1, "iter": -1, "step": 3}',
+        '[' * 100_000,
+    ]
+    (folder / 'scalars.json').write_text('\n'.join(lines))
+    run = read_run(tmp_path)
+    assert run.curves['loss'].values == {1: 1.0}
+    assert len(run.problems) == 4

@@ -6,6 +6,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from odm_mmocr.image_files import is_inside
+
 from .paired_files import IMAGE_SUFFIXES
 from .parsers import excerpt, make_instance
 from .preparation import ImageAnnotation, PreparationError, Report, SplitReader, prepare_splits
@@ -146,6 +148,9 @@ class _LSVTReader(SplitReader):
             path = self._images.get(name)
             if path is None:
                 problems.append(f'{self._labels}: {name}: there is no image of this name')
+            elif not is_inside(path, path.parent):
+                problems.append(f'{self._labels}: {name}: {path} is a link out of its folder')
+                path = None
             yield ImageAnnotation(path, instances, problems)
 
     def settings(self) -> dict:
@@ -156,7 +161,7 @@ class _LSVTReader(SplitReader):
 def _load(labels: Path) -> dict:
     try:
         content = json.loads(labels.read_text(encoding='utf-8-sig'))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, of a number too long
         raise PreparationError(f'{labels} is no JSON file: {error}') from error
     if not isinstance(content, dict) or not content:
         raise PreparationError(f'{labels} is none of LSVT: expected {{"gt_0": [instances], …}}')

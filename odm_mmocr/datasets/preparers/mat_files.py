@@ -208,7 +208,7 @@ class MatFile:
             raise MatFileError(f'{self.path} is damaged')
         kind = struct.unpack_from(f'{self._order}I', flags)[0] & 0xFF
         sides = list(struct.unpack(f'{self._order}{len(shape) // 4}i', shape))
-        if any(side < 0 for side in sides):
+        if len(sides) < 2 or any(side < 0 for side in sides):
             raise MatFileError(f'{self.path} is damaged: an array of the shape {sides}')
         return kind, sides, name.decode('latin-1')
 

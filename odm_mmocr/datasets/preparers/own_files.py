@@ -6,6 +6,8 @@ from os import PathLike
 from pathlib import Path, PurePath
 from typing import Any
 
+from odm_mmocr.image_files import check_inside
+
 from ..annotation_files import IMAGE_SUFFIXES, parse_polygon_line
 from .packers import OPTIONAL
 from .paired_files import PairedFilesReader, pair_files
@@ -126,6 +128,7 @@ class RecordsReader(SplitReader):
             try:
                 name, listed = record['img_path'], record['instances']
                 path = self._images / _check_name(name, self._images)
+                check_inside(path, self._images)
             except (KeyError, TypeError):
                 problem = f'{place}: expected "img_path" and a list "instances"'
                 yield ImageAnnotation(None, [], [problem])
@@ -181,7 +184,7 @@ def _parse_line(line: str) -> dict:
 def _load(file: Path) -> list:
     try:
         content = json.loads(file.read_text(encoding='utf-8-sig'))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, of a number too long
         raise PreparationError(f'{file} is no JSON file: {error}') from error
     records = content.get('data_list') if isinstance(content, dict) else None
     if not isinstance(records, list) or not records:

@@ -1,13 +1,12 @@
 """Parsed annotations to MMOCR's format."""
 
 import os
-import struct
 
 from mmocr.datasets.preparers.packers import TextSpottingPacker
 from mmocr.registry import DATA_PACKERS
-from PIL import Image, UnidentifiedImageError
 
-ORIENTATION = 0x0112  # EXIF tag
+from odm_mmocr.image_files import read_header
+
 TURNED_BY_A_QUARTER = (5, 6, 7, 8)
 OPTIONAL = ('char_polygons', 'score')
 
@@ -61,17 +60,15 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
     """Width and height of an image as it is loaded, its EXIF orientation applied.
 
     Raises:
-        OSError: If the file is not there, is not an image, or claims to be one of a size that no
-            memory holds.
+        OSError: If the file is not there, is not an image, or has too many pixels
+            (:func:`.max_pixels`).
     """
     try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(ORIENTATION) in TURNED_BY_A_QUARTER
-            return image.size[::-1] if turned else image.size
-    except (Image.DecompressionBombError, ValueError, SyntaxError, struct.error) as error:
-        raise UnidentifiedImageError(
-            f'cannot identify image file {str(path)!r}: {error}'
-        ) from error
+        header = read_header(path)
+    except ValueError as error:
+        raise OSError(str(error)) from error
+    size = header.width, header.height
+    return size[::-1] if header.orientation in TURNED_BY_A_QUARTER else size
 
 
 def _bounds(polygon: list[float]) -> list[float]:

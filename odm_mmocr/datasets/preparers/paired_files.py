@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
+from odm_mmocr.image_files import check_file, check_inside
+
 from .preparation import ImageAnnotation, PreparationError, SplitReader
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
@@ -69,7 +71,8 @@ def pair_files(
         suffixes (Sequence[str]): Of images. Defaults to those of JPEG and PNG.
 
     Returns:
-        tuple: Pairs of paths, and a description of every file that lacks its other half.
+        tuple: Pairs of paths, and a description of every file that lacks its other half, or is a
+        link that leads out of its folder.
 
     Raises:
         PreparationError: If a folder does not exist or holds no files of its kind.
@@ -83,7 +86,14 @@ def pair_files(
         wanted = names(image.stem)
         found = [by_name.pop(name.lower()) for name in wanted if name.lower() in by_name]
         if found:
-            pairs.append((image, found[0]))
+            try:
+                check_inside(image, images)
+                check_inside(found[0], truth)
+                check_file(found[0])
+            except (OSError, ValueError) as error:
+                problems.append(str(error))
+            else:
+                pairs.append((image, found[0]))
         else:
             problems.append(
                 f'{image}: there is no ground truth {" or ".join(str(truth / n) for n in wanted)}'

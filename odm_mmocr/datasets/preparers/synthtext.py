@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from odm_mmocr.image_files import is_inside
+
 from .mat_files import MatFile, MatFileError, Value, join_text
 from .packers import image_size
 from .preparation import ImageAnnotation, PreparationError, Report, SplitReader, prepare_splits
@@ -84,8 +86,7 @@ def prepare_synthtext(
         images (str or path): Folder that `imnames` are relative to.
         out (str or path): Folder of the annotations.
         with_characters (bool): Whether to keep the boxes of characters. Defaults to True.
-        fraction (float): Of the images to take: `OCRDataset` loads an annotation whole, which for
-            all of SynthText takes many gigabytes. Defaults to 1.
+        fraction (float): Of the images to take. Defaults to 1.
         seed (int): By which they are drawn. Defaults to 0.
         options: Further arguments of :func:`prepare_splits`.
 
@@ -195,6 +196,8 @@ class SynthTextReader(SplitReader):
         if not _is_safe(name):
             raise _LeftOut(UNSAFE_NAMES)
         path = self._images / name
+        if not is_inside(path, self._images):
+            raise _LeftOut(UNSAFE_NAMES)
         try:
             return path, image_size(path)
         except FileNotFoundError:

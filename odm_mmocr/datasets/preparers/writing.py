@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmocr.datasets.preparers.packers import TextDetPacker, TextSpottingPacker
 
-from odm_mmocr.checkpoints.saving import lock_output
+from odm_mmocr.checkpoints.saving import lock_output, open_output, written_whole
 
 _PACKERS = {'textdet': TextDetPacker, 'textspotting': TextSpottingPacker}
 _OF_DETECTION = ('polygon', 'bbox', 'bbox_label', 'ignore')
@@ -88,7 +88,7 @@ class SplitWriter:
         self._files = {}
         try:
             for task, target in self.targets.items():
-                self._files[task] = _partial(target).open('ab')
+                self._files[task] = open_output(_partial(target), 'ab')
                 lock_output(self._files[task], target)
             if not self._resume(keep_problems):
                 self._begin(split)
@@ -182,9 +182,8 @@ class SplitWriter:
         sizes = {task: os.fstat(file.fileno()).st_size for task, file in self._files.items()}
         state = {one.name: getattr(self.state, one.name) for one in fields(self.state)}
         saved = dict(version=_VERSION, settings=self._settings, sizes=sizes, state=state)
-        partial = _partial(self._progress)
-        partial.write_text(json.dumps(saved), encoding='utf-8')
-        partial.replace(self._progress)
+        with written_whole(self._progress) as file:
+            file.write(json.dumps(saved).encode('ascii'))
         self._saved = time.monotonic()
 
     def _close_files(self) -> None:

@@ -195,7 +195,7 @@ class RenderDestylizedLabel(BaseTransform):
             self.faults[fault.kind] += 1
             where = f'{results.get("img_path")}, instance {i}'
             text = results['gt_texts'][i]
-            report = f'{where}: {text!a} cannot be drawn as it should, {fault}'
+            report = f'{where}: {text!a:.100} cannot be drawn as it should, {fault}'
             reports.append((fault.kind, where, report))
             if isinstance(fault, TooSmall):  # of a scene that has been scaled down: no mistake
                 continue

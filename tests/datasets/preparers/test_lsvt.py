@@ -119,3 +119,11 @@ def test_what_is_absent_is_named(tmp_path):
     (tmp_path / 'train_full_labels.json').write_text('{}')
     with pytest.raises(PreparationError, match='train_full_images_0'):
         find_lsvt(tmp_path)
+
+
+@pytest.mark.parametrize('content', ['[' * 100_000, '{"data_list": ' + '9' * 5000 + '}'])
+def test_json_that_python_refuses_is_an_error_like_any_other(tmp_path, content):
+    path = tmp_path / 'labels.json'
+    path.write_text(content)
+    with pytest.raises(PreparationError, match=r'labels\.json is no JSON file'):
+        prepare_lsvt(path, [tmp_path], tmp_path)

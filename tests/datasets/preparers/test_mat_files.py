@@ -143,3 +143,14 @@ def test_cells_that_nest_without_end_are_refused(tmp_path):
     scipy_io.savemat(tmp_path / 'a.mat', dict(deep=nested))
     with pytest.raises(MatFileError, match='deep'):
         MatFile(tmp_path / 'a.mat').read('deep')
+
+
+def test_an_array_of_less_than_two_sides_is_damage(tmp_path):
+    path = tmp_path / 'a.mat'
+    scipy_io.savemat(path, dict(text=np.array(['ab'])))
+    content = bytearray(path.read_bytes())
+    place = content.index(struct.pack('<2I', 5, 8), 128) + 4  # the tag of the two sides
+    content[place : place + 12] = struct.pack('<I', 0) + bytes(8)
+    path.write_bytes(content)
+    with pytest.raises(MatFileError, match='damaged'):
+        MatFile(path).read('text')

@@ -164,3 +164,11 @@ def test_what_is_absent_is_named(tmp_path, picture):
         save_json(tmp_path / f'{name}.json', WORD)
     with pytest.raises(PreparationError, match=r'found 2 \.json'):
         find_own_files(tmp_path)
+
+
+@pytest.mark.parametrize('content', ['[' * 100_000, '{"data_list": ' + '9' * 5000 + '}'])
+def test_json_that_python_refuses_is_an_error_like_any_other(tmp_path, content):
+    path = tmp_path / 'labels.json'
+    path.write_text(content)
+    with pytest.raises(PreparationError, match=r'labels\.json is no JSON file'):
+        prepare_own_files({'train': (tmp_path, path)}, tmp_path)
