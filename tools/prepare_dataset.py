@@ -11,8 +11,10 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
 
 from odm_mmocr.datasets.annotation_files import first_problems
+from odm_mmocr.datasets.annotation_stream import AnnotationStream
 from odm_mmocr.datasets.preparers import (
     PreparationError,
     Report,
@@ -248,17 +250,17 @@ def print_report(report: Report, published: dict) -> None:
         )
 
 
-def folders_outside(args: argparse.Namespace) -> list[str]:
-    """Folders of images that lie outside of the annotations' folder."""
-    out = args.out or args.root
-    folders = [args.root] if args.root else [images for images, _ in args.splits.values()]
-    return sorted(
-        {
-            os.path.realpath(folder)
-            for folder in folders
-            if not is_inside(os.path.join(folder, 'any.jpg'), out)
-        }
-    )
+def folders_outside(annotations: list[Path]) -> list[str]:
+    """Folders of images outside of their annotation's folder, by the first image of each."""
+    outside = set()
+    for annotation in annotations:
+        with open(annotation, 'rb') as file:
+            for entry, *_ in AnnotationStream(file, str(annotation)):
+                image = os.path.join(annotation.parent, entry['img_path'])
+                if not is_inside(image, annotation.parent):
+                    outside.add(os.path.dirname(os.path.realpath(image)))
+                break
+    return sorted(outside)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -272,9 +274,9 @@ def main(arguments: list[str] | None = None) -> int:
         print('stopped; a long run goes on here when it is started again', file=sys.stderr)
         return 130
     print_report(report, published)
-    if outside := folders_outside(args):
+    if outside := folders_outside([*report.written, *report.kept]):
         print(
-            f'the images lie outside of {args.out}, and training opens them only with '
+            f'the images lie outside of {args.out or args.root}, and training opens them only with '
             f'{ROOTS_VARIABLE}={os.pathsep.join(outside)} in the environment'
         )
     if args.strict and report.compare(published):

@@ -3,12 +3,15 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from .loading import explain_refusal
+
+_LOADING = RLock()  # threads that put back what another one has put there would leave it
 
 
 @functools.cache
@@ -41,12 +44,13 @@ def guard_mmengine() -> None:
 
 @contextmanager
 def _weights_only() -> Iterator[None]:
-    load = torch.load
-    torch.load = functools.partial(_load_weights_only, load)
-    try:
-        yield
-    finally:
-        torch.load = load
+    with _LOADING:
+        load = torch.load
+        torch.load = functools.partial(_load_weights_only, load)
+        try:
+            yield
+        finally:
+            torch.load = load
 
 
 def _load_weights_only(load: Callable, *args: Any, **kwargs: Any) -> Any:

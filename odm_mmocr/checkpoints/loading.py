@@ -11,6 +11,9 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+# What torch says of an object whose loading could run code.
+_REFUSED = re.compile(r'(?:GLOBAL|Unsupported class) (\S+)')
+
 
 class UnreadableCheckpoint(ValueError):
     """A checkpoint is cut off, is none, or holds what could run code; the message says which."""
@@ -51,7 +54,7 @@ def load_checkpoint(path: str | os.PathLike) -> dict:
 
 def explain_refusal(path: str | os.PathLike, error: Exception) -> UnreadableCheckpoint:
     """Say of an error of `torch.load` what is wrong with the file, and what to do."""
-    if refused := re.search(r'(?:GLOBAL|Unsupported class) (\S+)', str(error)):
+    if refused := _REFUSED.search(str(error)):
         return UnreadableCheckpoint(
             f'{path} holds {refused[1]}, which is neither a tensor nor plain data. '
             'Loading it could run code, so it is refused; where the file comes from, save '
@@ -151,7 +154,7 @@ def latest_checkpoint(work_dir: str | os.PathLike) -> Path | None:
 
 
 def find_fault(path: str | os.PathLike) -> str | None:
-    """Read a checkpoint through and compare its checksums, without loading it.
+    """Read a checkpoint through and compare its checksums, without taking it into memory.
 
     Args:
         path: A file that `torch.save` has written.
@@ -162,10 +165,17 @@ def find_fault(path: str | os.PathLike) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except Exception as error:  # a damaged archive raises errors of many kinds
         size = Path(path).stat().st_size
         return f'{size:,} bytes: {error}' if size else 'it is empty'
-    return f'its part {damaged} differs from its checksum' if damaged else None
+    if damaged:
+        return f'its part {damaged} differs from its checksum'
+    try:
+        torch.load(path, map_location='cpu', mmap=True, weights_only=True)
+    except Exception as error:  # torch raises seven kinds of errors for broken files
+        # What holds more than tensors is not damaged; loading it says what is wrong.
+        return None if _REFUSED.search(str(error)) else str(error).splitlines()[0]
+    return None
 
 
 def _number(path: Path) -> int:

@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -63,6 +63,7 @@ def written_whole(path: str | os.PathLike) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+        _flush_folder(path.parent)
     except BaseException as error:
         beside.unlink(missing_ok=True)
         # torch.save turns a failed write into a RuntimeError and keeps the OSError as context.
@@ -74,6 +75,16 @@ def written_whole(path: str | os.PathLike) -> Iterator[IO[bytes]]:
             f'{os.strerror(full.errno)}: {path} was not written, files saved before are whole; '
             'free space and try again',
         ) from error
+
+
+def _flush_folder(folder: Path) -> None:
+    """Let a new name in a folder survive a power failure, before older files are deleted."""
+    with suppress(OSError):  # a file system that cannot, a folder that must not be read
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def lock_output(file: IO, path: str | os.PathLike) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,27 +24,33 @@ ELEMENTS = {
     for kind in (ODMDataSample, TextDetDataSample, PixelData, LabelData, InstanceData)
 }
 
+MAX_RESULTS = 100
+
 
 class FiniteSteps:
     """Mixed into an optimizer wrapper: updates nothing where loss or gradient is NaN or infinite.
 
     Weights, the optimizer's state and the statistics of BatchNorm stay as they were before the
     step. With several processes all of them leave out the same step. Where losses are scaled
-    (float16), gradients that overflow are left to the scaler, which lowers its factor.
+    (float16), gradients that overflow are left to the scaler, which lowers its factor, as long as
+    that is above 1.
 
-    It asks the device once in each step whether the gradient is finite.
+    A fused optimizer decides on the device, so that no step waits for a GPU; where gradients are
+    clipped, or the optimizer is another, each step waits to know.
 
     Attributes:
-        skipped: Steps left out so far.
-        skipped_in_row: Steps left out since the last good one.
+        steps: Steps so far, with those that were left out.
+        skipped: Steps left out, as far as they are known, see :meth:`take_results`.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.skipped = self.skipped_in_row = 0
+        self.steps = self.skipped = 0
         self._bad_losses: list[Tensor] = []
-        self._statistics: list[tuple[Tensor, Tensor]] = []
+        self._statistics: list[tuple[list[Tensor], list[Tensor]]] = []
         self._watched: nn.Module | None = None
+        self._results: list[bool] = []
+        self._pending: tuple[Tensor, torch.cuda.Event] | None = None
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -61,52 +67,124 @@ class FiniteSteps:
 
     def step(self, **kwargs) -> None:
         """Step, or leave it out."""
+        self.steps += 1
+        scaler = getattr(self, 'loss_scaler', None)
+        if scaler is not None and scaler.is_enabled():
+            self._step_scaled(scaler, **kwargs)
+            return
+        bad = self._find_bad_losses()
+        gradients = self._gradients()
+        if gradients:
+            # The largest of a tensor: unlike a sum of squares it is finite where all values are.
+            largest = torch._foreach_norm(gradients, float('inf'))
+            bad = bad | ~torch.isfinite(torch.stack([n.to(bad.device) for n in largest])).all()
+        bad = _any_process(bad)
+        if self.clip_grad_kwargs or not getattr(self.optimizer, '_step_supports_amp_scaling', 0):
+            if not bad:
+                super().step(**kwargs)
+        else:
+            self.optimizer.found_inf = bad.float()  # by which a fused one leaves out a step
+            try:
+                super().step(**kwargs)
+            finally:
+                del self.optimizer.found_inf
+        self._end_step(bad)
+
+    def take_results(self, wait: bool) -> list[bool]:
+        """Tell which steps were left out, each once, in their order.
+
+        Args:
+            wait: Whether to wait for the device for the last step; else it is told of after the
+                next one. On a CPU there is nothing to wait for.
+
+        Returns:
+            Of each step whether it was left out. All processes are told the same.
+        """
+        if wait:
+            self._settle()
+        results, self._results = self._results, []
+        return results
+
+    def _step_scaled(self, scaler: Any, **kwargs) -> None:
+        bad = _any_process(self._find_bad_losses())
+        gradients = self._gradients()
+        if bad and gradients:
+            gradients[0].fill_(float('inf'))  # so that the scaler leaves the step out
+        before = scaler.get_scale()
+        super().step(**kwargs)
+        overflow = scaler.get_scale() < min(before, 1.0)
+        self._end_step(bad | overflow)
+
+    def _find_bad_losses(self) -> Tensor:
         bad = torch.stack(self._bad_losses).any() if self._bad_losses else torch.tensor(False)
         self._bad_losses = []
-        scaler = getattr(self, 'loss_scaler', None)
-        scaled = scaler is not None and scaler.is_enabled()
-        if not scaled:
-            bad = bad | self._gradients_are_bad(bad.device)
-        if get_world_size() > 1:
-            bad = bad.float()
-            all_reduce(bad, 'max')
-        if not bad:
-            self.skipped_in_row = 0
-            super().step(**kwargs)
-            return
-        self.skipped += 1
-        self.skipped_in_row += 1
-        if scaled:  # leaves the step out by itself, and has to know of it
-            super().step(**kwargs)
-        for current, before in self._statistics:
-            current.copy_(before)
+        return bad
 
-    def _gradients_are_bad(self, device: torch.device) -> Tensor:
-        gradients = [
+    def _gradients(self) -> list[Tensor]:
+        return [
             parameter.grad
             for group in self.optimizer.param_groups
             for parameter in group['params']
             if parameter.grad is not None
         ]
-        if not gradients:
-            return torch.tensor(False, device=device)
-        # The largest of a tensor: unlike a sum of squares it is finite where all values are.
-        largest = torch._foreach_norm(gradients, float('inf'))
-        return ~torch.isfinite(torch.stack([norm.to(device) for norm in largest])).all()
+
+    @torch.no_grad()
+    def _end_step(self, bad: Tensor) -> None:
+        for current, before in self._statistics:
+            for buffer, kept in zip(current, before, strict=True):
+                buffer.copy_(torch.where(bad, kept, buffer))
+        self._settle()
+        if bad.is_cuda:
+            told = torch.empty((), dtype=torch.bool, pin_memory=True).copy_(bad, non_blocking=True)
+            event = torch.cuda.Event()
+            event.record()
+            self._pending = told, event
+        else:
+            self._settle_as(bool(bad))
+
+    def _settle(self) -> None:
+        if self._pending is not None:
+            told, event = self._pending
+            self._pending = None
+            event.synchronize()
+            self._settle_as(bool(told))
+
+    def _settle_as(self, bad: bool) -> None:
+        self.skipped += bad
+        self._results.append(bad)
+        del self._results[:-MAX_RESULTS]  # of nobody's interest without the hook
 
     @torch.no_grad()
     def _remember_statistics(self, model: nn.Module) -> None:
         if model is not self._watched:
             self._watched = model
-            buffers = [
-                buffer
-                for module in model.modules()
-                if isinstance(module, _BatchNorm)
-                for buffer in module.buffers(recurse=False)
-            ]
-            self._statistics = [(buffer, buffer.clone()) for buffer in buffers]
+            kinds: dict[torch.dtype, list[Tensor]] = {}
+            for norm in (m for m in model.modules() if isinstance(m, _BatchNorm)):
+                for buffer in norm.buffers(recurse=False):
+                    kinds.setdefault(buffer.dtype, []).append(buffer)
+            self._statistics = [(b, [buffer.clone() for buffer in b]) for b in kinds.values()]
         for current, before in self._statistics:
-            before.copy_(current)
+            torch._foreach_copy_(before, current)
+
+
+def _any_process(bad: Tensor) -> Tensor:
+    """Whether it is so in any process."""
+    if get_world_size() > 1:
+        bad = bad.float()
+        all_reduce(bad, 'max')
+    return bad > 0
+
+
+class _Part(NamedTuple):
+    """What a step is made of; several of them where gradients are accumulated."""
+
+    iteration: int
+    batch: dict
+    losses: dict[str, Tensor]
+
+    def find_numbers(self) -> dict[str, float]:
+        """Losses as numbers."""
+        return {name: float(torch.as_tensor(v).detach()) for name, v in self.losses.items()}
 
 
 @HOOKS.register_module()
@@ -117,7 +195,8 @@ class FiniteStepsHook(Hook):
     losses and samples of it; the log counts them as ``skipped_steps``. After ``max_in_row`` without
     a good one in between each process writes what reproduces its batch to
     ``non_finite/iter_<step>_rank_<rank>.pth`` in the work directory, see :func:`load_bad_batch` and
-    ``tools/replay_batch.py``, and training ends.
+    ``tools/replay_batch.py``, and training ends. Where gradients are accumulated, the batch is the
+    first whose loss is not finite, else the last.
 
     Args:
         max_in_row: Steps, at least 1.
@@ -131,47 +210,92 @@ class FiniteStepsHook(Hook):
         if max_in_row < 1:
             raise ValueError(f'max_in_row={max_in_row}: at least 1')
         self.max_in_row = max_in_row
-        self.seen = 0
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        """Look whether the step was left out."""
-        wrapper = runner.optim_wrapper
-        if getattr(wrapper, 'skipped', 0) == self.seen:
-            return
-        self.seen = wrapper.skipped
-        runner.message_hub.update_scalar('train/skipped_steps', wrapper.skipped)
-        losses = {
-            name: float(torch.as_tensor(value).detach()) for name, value in (outputs or {}).items()
-        }
-        runner.logger.warning(
-            f'Iteration {runner.iter + 1}: a loss or a gradient is not finite, the step is skipped '
-            f'({wrapper.skipped_in_row} in a row, {wrapper.skipped} in all)'
-            + ''.join(_gather_reports(losses, data_batch['data_samples']))
-        )
-        if wrapper.skipped_in_row >= self.max_in_row:
-            path = self.dump(runner, data_batch, losses)
-            raise FloatingPointError(
-                f'{wrapper.skipped_in_row} steps in a row have losses or gradients that are not '
-                f'finite; the last checkpoint is from before. {path} reproduces the last batch: '
-                f'python tools/replay_batch.py {path}'
+    def before_train(self, runner) -> None:
+        """Start counting, where a run was resumed from its count."""
+        self.skipped = runner.message_hub.get_info('skipped_steps', 0)
+        self.in_row = 0
+        self.parts: list[_Part] = []  # of the step that is not made yet
+        self.waiting: list[list[_Part]] = []  # of steps of which nothing is known yet
+        self.works = isinstance(runner.optim_wrapper, FiniteSteps)
+        if self.works:
+            self.steps = runner.optim_wrapper.steps
+            runner.optim_wrapper.take_results(wait=True)
+        else:
+            runner.logger.warning(
+                f'FiniteStepsHook: {type(runner.optim_wrapper).__name__} makes steps that are not '
+                'finite too; take FiniteOptimWrapper or AutoAmpOptimWrapper'
             )
 
-    def dump(self, runner, data_batch: dict, losses: dict[str, float]) -> Path:
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Look whether a step was left out."""
+        if not self.works:
+            return
+        self.parts.append(_Part(runner.iter, data_batch, outputs or {}))
+        if runner.optim_wrapper.steps == self.steps:
+            return
+        self.steps = runner.optim_wrapper.steps
+        self.waiting.append(self.parts)
+        self.parts = []
+        # What is dumped must not be a step late.
+        self.look(runner, wait=self.in_row > 0 or self.max_in_row == 1)
+
+    def before_val(self, runner) -> None:
+        """Look at the last step too."""
+        if getattr(self, 'works', False):
+            self.look(runner, wait=True)
+
+    def after_train(self, runner) -> None:
+        """Look at the last step too."""
+        if self.works:
+            self.look(runner, wait=True)
+
+    def look(self, runner, wait: bool) -> None:
+        """Tell of the steps that are known by now.
+
+        Args:
+            runner: The runner.
+            wait: As of :meth:`FiniteSteps.take_results`.
+        """
+        for bad in runner.optim_wrapper.take_results(wait):
+            parts = self.waiting.pop(0)
+            self.in_row = self.in_row + 1 if bad else 0
+            if not bad:
+                continue
+            self.skipped += 1
+            runner.message_hub.update_info('skipped_steps', self.skipped)
+            runner.message_hub.update_scalar('train/skipped_steps', self.skipped)
+            spoiled = [p for p in parts if not np.isfinite(list(p.find_numbers().values())).all()]
+            part = (spoiled or parts[-1:])[0]
+            runner.logger.warning(
+                f'Iteration {part.iteration + 1}: a loss or a gradient is not finite, the step is '
+                f'skipped ({self.in_row} in a row, {self.skipped} in all)'
+                + ''.join(_gather_reports(part.find_numbers(), part.batch['data_samples']))
+            )
+            if self.in_row >= self.max_in_row:
+                path = self.dump(runner, part)
+                raise FloatingPointError(
+                    f'{self.in_row} steps in a row have losses or gradients that are not finite; '
+                    f'the last checkpoint is from before. {path} reproduces the last batch: '
+                    f'python tools/replay_batch.py {path}'
+                )
+
+    def dump(self, runner, part: _Part) -> Path:
         """Write what reproduces a batch; see :func:`load_bad_batch`."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         rank = get_rank()
-        path = Path(runner.work_dir, 'non_finite', f'iter_{runner.iter + 1}_rank_{rank}.pth')
+        path = Path(runner.work_dir, 'non_finite', f'iter_{part.iteration + 1}_rank_{rank}.pth')
         save_checkpoint(
             dict(
                 meta=dict(
                     cfg=runner.cfg.pretty_text,
                     seed=runner.seed,
                     rank=rank,
-                    iteration=runner.iter,
-                    losses=losses,
+                    iteration=part.iteration,
+                    losses=part.find_numbers(),
                 ),
                 state_dict=model.state_dict(),
-                batch=to_plain(data_batch),
+                batch=to_plain(part.batch),
             ),
             path,
         )

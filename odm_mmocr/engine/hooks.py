@@ -20,6 +20,7 @@ from odm_mmocr.checkpoints import (
 )
 from odm_mmocr.checkpoints.saving import written_whole
 
+from .finite_steps import FiniteSteps
 from .memory import keep_freed_memory
 from .optim_wrapper import multiplies_bfloat16
 
@@ -236,9 +237,10 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             values = [value.cpu() for value in values]
         steps = torch.stack(values)
         all_reduce(steps, 'mean')
+        skips = isinstance(runner.optim_wrapper, FiniteSteps)
         for (name, _), value in zip(losses, steps.tolist(), strict=True):
             # One step that is skipped (`FiniteStepsHook` tells of it) would blank all means.
-            if math.isfinite(value):
+            if math.isfinite(value) or not skips:
                 runner.message_hub.update_scalar(f'train/{name}', value)
 
 

@@ -1,6 +1,6 @@
 """Training by iterations that resumes at the right sample at once."""
 
-from mmengine.dist import get_rank
+from mmengine.dist import all_gather_object, get_rank
 from mmengine.runner import IterBasedTrainLoop
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 from mmocr.registry import LOOPS
@@ -40,6 +40,12 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
         """Train until ``max_iters``."""
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
+        started = all_gather_object(self._iter)
+        if len(set(started)) > 1:
+            raise RuntimeError(
+                f'the processes go on at different iterations, {started}: they do not see the same '
+                'checkpoints; give all the same work directory, or --resume the same file'
+            )
         if self._iter > 0:
             self.seek(self._iter)
         while self._iter < self._max_iters and not self.stop_training:

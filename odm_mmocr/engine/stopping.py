@@ -13,6 +13,8 @@ from mmengine.runner import IterBasedTrainLoop
 from mmocr.registry import HOOKS
 from torch.utils.data import DataLoader
 
+from .hooks import DeferredRuntimeInfoHook
+
 
 @HOOKS.register_module()
 class StopSignalHook(Hook):
@@ -25,7 +27,8 @@ class StopSignalHook(Hook):
 
     With several processes all leave after the same step, also when the signal reaches them at
     different moments. They agree over the CPU while the next step computes, so that no step waits
-    for it. In a validation, where all have the same weights, each leaves by itself.
+    for it. In a validation the first process saves and leaves when a signal reaches it; the others
+    go on to the end of the validation, where it may be waiting for them.
 
     Args:
         signals: Names of the signals. Slurm sends another one ahead of time where a job asks for it
@@ -56,6 +59,11 @@ class StopSignalHook(Hook):
             shield_workers(runner.val_loop.dataloader)
         self.received = 0
         self.pending = None
+        if threading.current_thread() is not threading.main_thread():
+            runner.logger.warning(
+                'StopSignalHook: signals reach the main thread only, not this one'
+            )
+            return
         for number in self.signals:
             self.former[number] = signal.signal(number, self.note)
 
@@ -66,13 +74,15 @@ class StopSignalHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Leave, if a signal has come and all processes know."""
         received = self.received if self.group is None else self.agree()
-        if received:
+        # In the middle of an accumulation there are gradients, which no checkpoint has.
+        whole = (runner.iter + 1) % runner.optim_wrapper._accumulative_counts == 0
+        if received and whole:
             self.save(runner)
             self.leave(runner, received)
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Leave in the middle of a validation during training."""
-        if not self.received or not self.former:
+        if not self.received or not self.former or not is_main_process():
             return
         for hook in runner.hooks:
             if isinstance(hook, EMAHook):
@@ -107,6 +117,9 @@ class StopSignalHook(Hook):
 
     def save(self, runner) -> None:
         """Write a checkpoint, unless the regular one has just been written."""
+        for hook in runner.hooks:
+            if isinstance(hook, DeferredRuntimeInfoHook):
+                hook.hand_over(runner)  # what the log of the checkpoint would lack
         name = self.checkpoints.filename_tmpl.format(runner.iter + 1)
         if not str(self.checkpoints.last_ckpt or '').endswith(name):
             self.checkpoints._save_checkpoint(runner)
@@ -145,7 +158,8 @@ class _ShieldedWorker:
         self.init = init
 
     def __call__(self, worker: int) -> None:
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_obey, args=(os.getppid(),), daemon=True).start()
         if self.init is not None:

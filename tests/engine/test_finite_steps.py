@@ -49,8 +49,9 @@ def same(one, other):
     return len(one) == len(other) and all(map(torch.equal, one, other))
 
 
-def build(model, **settings):
-    return FiniteOptimWrapper(torch.optim.AdamW(model.parameters(), 0.1), **settings)
+def build(model, fused=False, **settings):
+    optimizer = torch.optim.AdamW(model.parameters(), 0.1, fused=fused)
+    return FiniteOptimWrapper(optimizer=optimizer, **settings)
 
 
 def step(model, wrapper, *values):
@@ -58,18 +59,21 @@ def step(model, wrapper, *values):
 
 
 @pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+@pytest.mark.parametrize('fused', [False, True])
 @pytest.mark.parametrize('settings', [{}, dict(clip_grad=dict(max_norm=1.0))])
-def test_a_bad_step_changes_nothing(bad, settings):
+def test_a_bad_step_changes_nothing(bad, fused, settings):
     model = Normed()
-    wrapper = build(model, **settings)
+    wrapper = build(model, fused, **settings)
     step(model, wrapper, 1.0, 2.0)
     before = state(model, wrapper)
     for count in (1, 2):
         step(model, wrapper, 1.0, bad)
-        assert (wrapper.skipped, wrapper.skipped_in_row) == (count, count)
+        assert wrapper.skipped == count
         assert same(state(model, wrapper), before)
     step(model, wrapper, 1.0, 2.0)
-    assert (wrapper.skipped, wrapper.skipped_in_row) == (2, 0)
+    assert wrapper.take_results(wait=False) == [False, True, True, False]
+    assert wrapper.take_results(wait=True) == []
+    assert (wrapper.skipped, wrapper.steps) == (2, 4)
     assert not same(state(model, wrapper), before)
 
 
@@ -146,7 +150,7 @@ class SampleLoss(BaseModel):
         return dict(loss_a=(self.weight * torch.stack(inputs)).mean() + drawn, loss_b=drawn)
 
 
-def configure(make_runner, iterations, max_in_row):
+def configure(make_runner, iterations, max_in_row, **wrapper):
     return make_runner(
         iterations,
         model=dict(type='SampleLoss'),
@@ -157,7 +161,9 @@ def configure(make_runner, iterations, max_in_row):
             dataset=dict(type='SeededDataset', dataset=dict(type='SometimesBad')),
             collate_fn=dict(type='pseudo_collate'),
         ),
-        optim_wrapper=dict(type='FiniteOptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
+        optim_wrapper=dict(
+            dict(type='FiniteOptimWrapper', optimizer=dict(type='SGD', lr=0.1)), **wrapper
+        ),
         default_hooks=dict(
             runtime_info=dict(type='DeferredRuntimeInfoHook'),
             checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=100),
@@ -206,6 +212,37 @@ def test_no_end_of_bad_steps(make_runner, tmp_path):
     assert torch.rand(1).item() == dump['meta']['losses']['loss_b']
 
 
+def test_the_bad_part_of_an_accumulation_is_told_and_kept(make_runner, tmp_path, caplog):
+    runner = configure(make_runner, 9, 1, accumulative_counts=2)
+    runner.logger.addHandler(caplog.handler)
+    with pytest.raises(FloatingPointError, match='iter_2_rank_0.pth'):
+        runner.train()  # samples 0 and 1 make the first step
+    assert '1.jpg (index 1, epoch 0)' in caplog.text
+    dump = load_bad_batch(tmp_path / 'run' / 'non_finite' / 'iter_2_rank_0.pth')
+    assert torch.isnan(dump['batch']['inputs'][0]).all()
+
+    runner = configure(make_runner, 9, 1, accumulative_counts=3)
+    with pytest.raises(FloatingPointError, match='iter_2_rank_0.pth'):
+        runner.train()  # the bad one is in the middle
+
+
+def test_the_count_goes_on_in_a_resumed_run(make_runner, tmp_path):
+    configure(make_runner, 6, 5).train()  # saved at the end
+    runner = configure(make_runner, 9, 5)
+    runner._resume = True
+    runner._load_from = str(tmp_path / 'run' / 'iter_6.pth')
+    runner.train()
+    assert runner.message_hub.get_info('skipped_steps') == 3
+
+
+def test_other_wrappers_hide_nothing(make_runner, caplog):
+    runner = configure(make_runner, 9, 1, type='OptimWrapper')
+    runner.logger.addHandler(caplog.handler)
+    runner.train()
+    assert 'OptimWrapper makes steps that are not finite too' in caplog.text
+    assert np.isnan(runner.message_hub.get_scalar('train/loss_a').data[0][-1])
+
+
 def test_other_files_are_no_batch(tmp_path):
     torch.save(dict(state_dict={}), tmp_path / 'iter_1.pth')
     with pytest.raises(ValueError, match='holds no batch'):
@@ -240,7 +277,7 @@ def update_share(rank, folder):
     hub = MessageHub(f'process {rank}')
     hook = DeferredRuntimeInfoHook()
     hook.waiting = [dict(loss=torch.tensor(1.0 + rank)), dict(loss=torch.tensor(5.0 + rank))]
-    hook.hand_over(SimpleNamespace(message_hub=hub))
+    hook.hand_over(SimpleNamespace(message_hub=hub, optim_wrapper=wrapper))
     with open(f'{folder}/{rank}.json', 'w') as file:
         json.dump(
             [skipped, model.weight.item(), hub.get_scalar('train/loss').data[0].tolist()], file

@@ -15,7 +15,7 @@ import torch
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.runner import Runner
 from mmocr.registry import DATASETS, HOOKS, METRICS, MODELS
 from torch import nn
@@ -227,6 +227,16 @@ def test_processes_leave_after_the_same_step(run, tmp_path):
 
 
 @pytest.mark.slow
+def test_processes_that_see_different_checkpoints(run, tmp_path):
+    build(tmp_path / 'apart0', 8, interval=8).train()
+    processes = [run('join', tmp_path / f'apart{rank}', 20, rank) for rank in range(2)]
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    assert all(process.returncode for process in processes)
+    assert all('different iterations, [8, 0]' in output for output in outputs), outputs
+    assert not (tmp_path / 'apart1' / 'losses.txt').exists()
+
+
+@pytest.mark.slow
 def test_killed_at_random_moments(run, tmp_path):
     folder = tmp_path / 'run'
     iterations = 200 * KILLS
@@ -311,7 +321,10 @@ if __name__ == '__main__':
             'gloo', f'file://{folder.parent}/rendezvous', rank=rank, world_size=2
         )
         wrapper = dict(type='MMDistributedDataParallel', device_ids=None)
-        runner = build(folder, numbers[0], model_wrapper_cfg=wrapper)
+        os.environ['LOCAL_RANK'] = str(rank)
+        joined = dict(launcher='pytorch', model_wrapper_cfg=wrapper)
+        runner = build(folder, numbers[0], **joined)
+        assert is_model_wrapper(runner.model)
         if rank:
             (folder / 'rank1').mkdir(exist_ok=True)
             runner._work_dir = str(folder / 'rank1')

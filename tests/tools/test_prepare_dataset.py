@@ -34,6 +34,14 @@ def test_a_root_is_enough(tool, root, capsys):
     assert 'ODM_IMAGE_ROOTS' not in output
 
 
+def test_images_behind_a_link(tool, root, tmp_path_factory, capsys):
+    elsewhere = tmp_path_factory.mktemp('elsewhere') / 'images'
+    (root / 'train_images').rename(elsewhere)
+    (root / 'train_images').symlink_to(elsewhere)
+    assert tool.main(['icdar2015', '--root', str(root)]) == 0
+    assert f'ODM_IMAGE_ROOTS={elsewhere} in' in capsys.readouterr().out
+
+
 def test_folders_of_one_split(tool, root, capsys):
     out = root / 'out'
     folders = ['--train-images', str(root / 'train_images'), '--train-gt', str(root / 'train_gt')]
