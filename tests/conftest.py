@@ -171,3 +171,19 @@ def backbone_file(tmp_path_factory):
 def training_checkpoint():
     """The function :func:`make_training_checkpoint`."""
     return make_training_checkpoint
+
+
+class _Payload:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.marker}',)
+
+
+@pytest.fixture
+def payload(tmp_path):
+    """An object that runs a command when it is unpickled, which must not have run at the end."""
+    marker = tmp_path / 'ran'
+    yield _Payload(marker)
+    assert not marker.exists()

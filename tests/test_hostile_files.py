@@ -55,24 +55,13 @@ work_dir = '{work_dir}'
 """
 
 
-class Payload:
-    """Runs a command when unpickled."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return os.system, (f'touch {self.marker}',)
-
-
 @pytest.fixture
-def evil(tmp_path, monkeypatch):
+def evil(tmp_path, monkeypatch, payload):
     """A checkpoint with a command in it, read by a torch that would run it by default."""
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')  # as torch below 2.6 does
-    path, marker = tmp_path / 'evil.pth', tmp_path / 'ran'
-    torch.save(dict(state_dict=dict(a=torch.ones(1)), meta=Payload(marker)), path)
-    yield path
-    assert not marker.exists()
+    path = tmp_path / 'evil.pth'
+    torch.save(dict(state_dict=dict(a=torch.ones(1)), meta=payload), path)
+    return path
 
 
 @pytest.fixture
@@ -151,9 +140,11 @@ def test_no_tool_runs_what_stands_in_a_checkpoint(
     assert 'Traceback' not in told
 
 
-def test_no_tool_runs_what_stands_in_a_list_of_characters(load_script, evil, tmp_path, monkeypatch):
+def test_no_tool_runs_what_stands_in_a_list_of_characters(
+    load_script, payload, tmp_path, monkeypatch
+):
     characters, weights = tmp_path / 'char_dict', tmp_path / 'weights.pth'
-    characters.write_bytes(pickle.dumps(Payload(tmp_path / 'ran')))
+    characters.write_bytes(pickle.dumps(payload))
     torch.save(dict(state_dict=dict(a=torch.ones(1))), weights)
     tool = load_script(TOOLS / 'convert_checkpoint.py')
     arguments = [str(weights), '--out', str(tmp_path), '--characters', str(characters)]

@@ -1,7 +1,5 @@
 """MMEngine's own loading; tests/test_hostile_files.py has the tools that lead to it."""
 
-import os
-
 import pytest
 import torch
 from mmengine.model import PretrainedInit
@@ -12,22 +10,11 @@ from torch import nn
 from odm_mmocr.checkpoints import UnreadableCheckpoint, guard_mmengine
 
 
-class Payload:
-    """Runs a command when unpickled."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return os.system, (f'touch {self.marker}',)
-
-
 @pytest.fixture
-def evil(tmp_path, monkeypatch):
+def evil(tmp_path, monkeypatch, payload):
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
-    torch.save(dict(state_dict={}, meta=Payload(tmp_path / 'ran')), tmp_path / 'evil.pth')
-    yield str(tmp_path / 'evil.pth')
-    assert not (tmp_path / 'ran').exists()
+    torch.save(dict(state_dict={}, meta=payload), tmp_path / 'evil.pth')
+    return str(tmp_path / 'evil.pth')
 
 
 def test_every_way_in_is_guarded(evil):
