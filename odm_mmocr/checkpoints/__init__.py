@@ -17,6 +17,7 @@ from .loading import (
     check_fit,
     latest_checkpoint,
     load_checkpoint,
+    unwrap,
     without_counters,
 )
 from .recalibration import recalibrate_backbone, recalibrate_batch_norm
@@ -54,6 +55,7 @@ __all__ = [
     'save_whole_files',
     'swap_backbone',
     'to_released',
+    'unwrap',
     'walk_settings',
     'without_counters',
     'write_swapped_config',

@@ -72,6 +72,13 @@ def without_counters(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k: v for k, v in state_dict.items() if not k.endswith('num_batches_tracked')}
 
 
+def unwrap(model: nn.Module) -> nn.Module:
+    """The model in wrappers for several processes or for augmentation; itself without any."""
+    while hasattr(model, 'module'):
+        model = model.module
+    return model
+
+
 def check_fit(
     weights: Mapping[str, Tensor], model: nn.Module, source: str, allow_more: bool = False
 ) -> None:
@@ -86,9 +93,7 @@ def check_fit(
     Raises:
         ValueError: Tensors are missing, of another shape or too many; it names the first of them.
     """
-    while hasattr(model, 'module'):  # wrapped for several processes or for augmentation
-        model = model.module
-    wanted = model.state_dict()
+    wanted = unwrap(model).state_dict()
     wrong = [
         key
         for key, tensor in without_counters(wanted).items()

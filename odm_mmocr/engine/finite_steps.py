@@ -1,5 +1,6 @@
 """Steps that would ruin the weights are left out, counted and explained."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,14 +10,13 @@ import numpy as np
 import torch
 from mmengine.dist import all_gather_object, all_reduce, get_rank, get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.structures import BaseDataElement, InstanceData, LabelData, PixelData
 from mmocr.registry import HOOKS
 from mmocr.structures import TextDetDataSample
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from odm_mmocr.checkpoints import load_checkpoint, save_checkpoint
+from odm_mmocr.checkpoints import load_checkpoint, save_checkpoint, unwrap
 from odm_mmocr.structures import ODMDataSample
 
 ELEMENTS = {
@@ -72,7 +72,7 @@ class FiniteSteps:
         if scaler is not None and scaler.is_enabled():
             self._step_scaled(scaler, **kwargs)
             return
-        bad = self._find_bad_losses()
+        bad = self._take_bad_losses()
         gradients = self._gradients()
         if gradients:
             # The largest of a tensor: unlike a sum of squares it is finite where all values are.
@@ -106,7 +106,7 @@ class FiniteSteps:
         return results
 
     def _step_scaled(self, scaler: Any, **kwargs) -> None:
-        bad = _any_process(self._find_bad_losses())
+        bad = _any_process(self._take_bad_losses())
         gradients = self._gradients()
         if bad and gradients:
             gradients[0].fill_(float('inf'))  # so that the scaler leaves the step out
@@ -115,7 +115,7 @@ class FiniteSteps:
         overflow = scaler.get_scale() < min(before, 1.0)
         self._end_step(bad | overflow)
 
-    def _find_bad_losses(self) -> Tensor:
+    def _take_bad_losses(self) -> Tensor:
         bad = torch.stack(self._bad_losses).any() if self._bad_losses else torch.tensor(False)
         self._bad_losses = []
         return bad
@@ -210,6 +210,7 @@ class FiniteStepsHook(Hook):
         if max_in_row < 1:
             raise ValueError(f'max_in_row={max_in_row}: at least 1')
         self.max_in_row = max_in_row
+        self.works = False
 
     def before_train(self, runner) -> None:
         """Start counting, where a run was resumed from its count."""
@@ -242,7 +243,7 @@ class FiniteStepsHook(Hook):
 
     def before_val(self, runner) -> None:
         """Look at the last step too."""
-        if getattr(self, 'works', False):
+        if self.works:
             self.look(runner, wait=True)
 
     def after_train(self, runner) -> None:
@@ -265,24 +266,25 @@ class FiniteStepsHook(Hook):
             self.skipped += 1
             runner.message_hub.update_info('skipped_steps', self.skipped)
             runner.message_hub.update_scalar('train/skipped_steps', self.skipped)
-            spoiled = [p for p in parts if not np.isfinite(list(p.find_numbers().values())).all()]
-            part = (spoiled or parts[-1:])[0]
+            numbers = [part.find_numbers() for part in parts]
+            spoiled = (place for place, found in enumerate(numbers) if not _all_finite(found))
+            place = next(spoiled, -1)
+            part, losses = parts[place], numbers[place]
             runner.logger.warning(
                 f'Iteration {part.iteration + 1}: a loss or a gradient is not finite, the step is '
                 f'skipped ({self.in_row} in a row, {self.skipped} in all)'
-                + ''.join(_gather_reports(part.find_numbers(), part.batch['data_samples']))
+                + ''.join(_gather_reports(losses, part.batch['data_samples']))
             )
             if self.in_row >= self.max_in_row:
-                path = self.dump(runner, part)
+                path = self.dump(runner, part, losses)
                 raise FloatingPointError(
                     f'{self.in_row} steps in a row have losses or gradients that are not finite; '
                     f'the last checkpoint is from before. {path} reproduces the last batch: '
                     f'python tools/replay_batch.py {path}'
                 )
 
-    def dump(self, runner, part: _Part) -> Path:
+    def dump(self, runner, part: _Part, losses: dict[str, float]) -> Path:
         """Write what reproduces a batch; see :func:`load_bad_batch`."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         rank = get_rank()
         path = Path(runner.work_dir, 'non_finite', f'iter_{part.iteration + 1}_rank_{rank}.pth')
         save_checkpoint(
@@ -292,9 +294,9 @@ class FiniteStepsHook(Hook):
                     seed=runner.seed,
                     rank=rank,
                     iteration=part.iteration,
-                    losses=part.find_numbers(),
+                    losses=losses,
                 ),
-                state_dict=model.state_dict(),
+                state_dict=unwrap(runner.model).state_dict(),
                 batch=to_plain(part.batch),
             ),
             path,
@@ -375,10 +377,14 @@ def describe_sample(sample: BaseDataElement) -> str:
     return f'{image} (index {drawn[0]}, epoch {drawn[1]})' if drawn else str(image)
 
 
+def _all_finite(losses: dict[str, float]) -> bool:
+    return all(map(math.isfinite, losses.values()))
+
+
 def _gather_reports(losses: dict[str, float], samples: list) -> Iterator[str]:
     """A line for each process with losses that are not finite, or for all where none has."""
     reports = all_gather_object((losses, [describe_sample(sample) for sample in samples]))
-    bad = [not np.isfinite(list(found.values())).all() for found, _ in reports]
+    bad = [not _all_finite(found) for found, _ in reports]
     for rank, (found, names) in enumerate(reports):
         if bad[rank] or not any(bad):
             numbers = ', '.join(f'{name} {number:.4g}' for name, number in found.items())

@@ -8,10 +8,10 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner.amp import autocast
 from mmocr.registry import HOOKS
 
+from odm_mmocr.checkpoints import unwrap
 from odm_mmocr.structures import ODMDataSample
 from odm_mmocr.visualization import attention_sheet, validation_sheet
 
@@ -147,7 +147,7 @@ class ODMVisualizationHook(Hook):
     @torch.no_grad()
     def predict(self, runner) -> list[ODMDataSample]:
         """Let the model draw copies of the chosen samples, as the validation does."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         samples = []
         for start in range(0, len(self.chosen), BATCH_SIZE):
             batch = pseudo_collate(

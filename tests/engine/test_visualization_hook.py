@@ -201,11 +201,10 @@ def test_the_weights_are_those_that_are_validated(run, pictures):
     assert runner.model.level.item() == pytest.approx(0.4)
 
 
-def test_a_wrapped_model_is_asked_itself(monkeypatch):
+def test_a_wrapped_model_is_asked_itself():
     model = DrawsOneLevel().eval()
     # As in data parallel training, the wrapper has no method to predict with attention.
     wrapper = SimpleNamespace(module=model)
-    monkeypatch.setattr(module, 'is_model_wrapper', lambda model: model is wrapper)
     hook = ODMVisualizationHook(num_words=1)
     hook.chosen = [NumberedPictures()[0]]
     hook.predict(SimpleNamespace(model=wrapper, val_loop=SimpleNamespace(fp16=False)))
