@@ -1,4 +1,4 @@
-"""Write the backbone of an ODM checkpoint into a file that detectors start from.
+"""Write the backbone of a pre-training's checkpoint into a file that detectors start from.
 
 python tools/export_backbone.py work_dirs/odm_pretrain/iter_10000.pth
 python tools/export_backbone.py CHECKPOINT --config odm_pretrain.py --recalibrate 100
@@ -34,7 +34,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('checkpoint', type=Path, help='training checkpoint of an ODM model')
+    parser.add_argument(
+        'checkpoint',
+        type=Path,
+        help='training checkpoint of an ODM model, of a rival, or of a detector',
+    )
     parser.add_argument(
         '--out',
         type=Path,

@@ -1,9 +1,10 @@
-"""The backbone out of an ODM checkpoint, as a file of its own."""
+"""The backbone out of a checkpoint of a pre-training, as a file of its own."""
 
 import os
 from collections.abc import Mapping
 
 import torch
+from mmengine.config import Config
 from torch import Tensor
 
 from odm_mmocr.version import __version__
@@ -17,9 +18,15 @@ from .architecture import (
 from .configs import read_config_text, require_registered
 from .loading import check_fit, load_checkpoint
 from .saving import save_checkpoint
+from .swap import find_network, find_preprocessor, pipeline_normalizations
 
-PREFIX = 'image_encoder.backbone.'
-# What ODM builds where its config names none.
+# Where a config has the network with the backbone, and what its weights begin with.
+PREFIXES = {
+    'model.image_encoder': 'image_encoder.backbone.',
+    'model': 'backbone.',
+    'model.cfg': 'wrapped_model.backbone.',
+}
+# What ODM and its rivals build where their config names none.
 DEFAULT_PREPROCESSOR = dict(type='ODMDataPreprocessor')
 
 
@@ -30,10 +37,11 @@ def export_backbone(
     architecture: dict | None = None,
     normalization: dict | None = None,
 ) -> dict:
-    """Write the backbone of an ODM checkpoint into a file that detectors start from.
+    """Write the backbone of a checkpoint into a file that detectors start from.
 
-    The file holds nothing but tensors and plain types: `ODMPretrained` loads it with all checks,
-    plain MMOCR loads it with `init_cfg=dict(type='Pretrained', checkpoint=…)`.
+    The checkpoint is of ODM, of one of its rivals, or of a detector whose training was the
+    pre-training. The file holds nothing but tensors and plain types: `ODMPretrained` loads it with
+    all checks, plain MMOCR loads it with `init_cfg=dict(type='Pretrained', checkpoint=…)`.
 
     Args:
         checkpoint: Path of a training checkpoint, or its content as MMEngine saves it.
@@ -49,8 +57,9 @@ def export_backbone(
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: It is not an ODM checkpoint, cannot be read, has weights that are not finite
-            or do not fit its architecture, or says nothing of architecture or normalisation.
+        ValueError: It is no checkpoint of a pre-training, cannot be read, has weights that are not
+            finite or do not fit its architecture, or says nothing of architecture or
+            normalisation.
     """
     backbone = extract_backbone(checkpoint, prefer_ema, architecture, normalization)
     save_checkpoint(backbone, out)
@@ -71,14 +80,20 @@ def extract_backbone(
     if not isinstance(checkpoint, Mapping):
         source, checkpoint = str(checkpoint), load_checkpoint(checkpoint)
     averaged = bool(checkpoint.get('ema_state_dict'))
-    state_dict = _bare(_weights(checkpoint, raw=averaged and not prefer_ema), source, checkpoint)
+    weights = _weights(checkpoint, raw=averaged and not prefer_ema)
+    prefix = _find_prefix(weights, source, checkpoint)
+    state_dict = _bare(weights, prefix, source)
     meta = checkpoint.get('meta') or {}
+    scope = 'mmocr'
     if architecture is None or normalization is None:
-        model = model_config(meta, source)
-        architecture = architecture or model['image_encoder']['backbone']
-        normalization = normalization or model.get('data_preprocessor') or DEFAULT_PREPROCESSOR
+        recorded = _read_config(meta, source, prefix)
+        if architecture is None:
+            network, _, scope = find_network(recorded)
+            architecture = network.backbone
+        if normalization is None:
+            normalization = _find_normalization(recorded, source)
     iteration = meta.get('iter')
-    architecture = describe_architecture(architecture)
+    architecture = describe_architecture(architecture, scope)
     _check_layout(state_dict, architecture, source)
     return dict(
         state_dict=state_dict,
@@ -129,18 +144,24 @@ def _weights(checkpoint: Mapping, raw: bool) -> Mapping:
     }
 
 
-def _bare(weights: Mapping, source: str, checkpoint: Mapping) -> dict[str, Tensor]:
+def _find_prefix(weights: Mapping, source: str, checkpoint: Mapping) -> str:
+    """What the names of the backbone's weights begin with."""
+    for prefix in PREFIXES.values():
+        if any(str(key).startswith(prefix) for key in weights):
+            return prefix
+    raise ValueError(
+        f'{source} is no checkpoint of a pre-training: no key starts with '
+        f'{", ".join(map(repr, PREFIXES.values()))}. It {_found(weights, checkpoint)}'
+    )
+
+
+def _bare(weights: Mapping, prefix: str, source: str) -> dict[str, Tensor]:
     tensors = {
         # A copy of its own, in plain memory order: a view would save all the memory it is part of.
-        key.removeprefix(PREFIX): value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        key.removeprefix(prefix): value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for key, value in weights.items()
-        if key.startswith(PREFIX)
+        if key.startswith(prefix)
     }
-    if not tensors:
-        raise ValueError(
-            f'{source} is no ODM checkpoint: no key starts with {PREFIX!r}. '
-            f'It {_found(weights, checkpoint)}'
-        )
     for key, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise ValueError(
@@ -148,6 +169,24 @@ def _bare(weights: Mapping, source: str, checkpoint: Mapping) -> dict[str, Tenso
                 'diverged, take an earlier checkpoint'
             )
     return tensors
+
+
+def _find_normalization(cfg: Config, source: str) -> dict | None:
+    """What images were normalised with, as `effective_normalization` takes it; None: nothing."""
+    preprocessor, place = find_preprocessor(cfg)
+    if preprocessor is None and find_network(cfg)[1] == 'model.image_encoder':
+        preprocessor = DEFAULT_PREPROCESSOR
+    in_pipelines = list(pipeline_normalizations(cfg))
+    if not in_pipelines:
+        return preprocessor
+    where, normalization = in_pipelines[0]
+    later = effective_normalization(preprocessor)
+    if later['mean'] == [0, 0, 0] and later['std'] == [1, 1, 1] and not later['bgr_to_rgb']:
+        return normalization
+    raise ValueError(
+        f'{source}: images were normalised in {where} and again by {place}.data_preprocessor; say '
+        'with normalization what they were in all'
+    )
 
 
 def _check_layout(state_dict: Mapping[str, Tensor], architecture: dict, source: str) -> None:
@@ -163,8 +202,6 @@ def _found(weights: Mapping, checkpoint: Mapping) -> str:
     keys = [str(key) for key in weights]
     if isinstance(meta, Mapping) and 'odm_mmocr' in meta:
         return 'is a backbone that was exported already; use it as it is'
-    if any(key.startswith(('backbone.', 'wrapped_model.backbone.')) for key in keys):
-        return 'is the checkpoint of a detector or recognizer; give the one of the pre-training'
     if any(key.startswith(('visual.', 'module.visual.')) for key in keys):
         return (
             'has the key names of the reference implementation; convert it first: '
@@ -177,20 +214,20 @@ def architecture_name(checkpoint: Mapping) -> str:
     """Name the backbone of a checkpoint the way file names do.
 
     Args:
-        checkpoint: Content of an ODM training checkpoint or of an exported backbone.
+        checkpoint: Content of a training checkpoint or of an exported backbone.
 
     Returns:
         `resnet50`, `clip-resnet50`, `resnet50-dcnv2`, …
 
     Raises:
-        ValueError: It carries neither an architecture nor the config of an ODM model.
+        ValueError: It carries neither an architecture nor the config of a pre-training.
     """
     meta = checkpoint.get('meta') or {}
-    backbone = (
-        meta.get('architecture')
-        or model_config(meta, 'the checkpoint')['image_encoder']['backbone']
-    )
-    return name_architecture(describe_architecture(backbone))
+    architecture, scope = meta.get('architecture'), 'mmocr'
+    if not architecture:
+        network, _, scope = find_network(_read_config(meta, 'the checkpoint'))
+        architecture = network.backbone
+    return name_architecture(describe_architecture(architecture, scope))
 
 
 def model_config(meta: Mapping, source: str) -> dict:
@@ -206,15 +243,28 @@ def model_config(meta: Mapping, source: str) -> dict:
     Raises:
         ValueError: There is none, or it is not of an ODM.
     """
+    model = _read_config(meta, source, PREFIXES['model.image_encoder']).model.to_dict()
+    if missing := {'text_controller', 'head'} - model.keys():
+        raise ValueError(
+            f'{source} does not carry the config of an ODM model: that of a {model.get("type")} '
+            f'has no {" and no ".join(sorted(missing))}'
+        )
+    return model
+
+
+def _read_config(meta: Mapping, source: str, prefix: str | None = None) -> Config:
+    """The config of a training, whose network has a backbone where `prefix` says, or anywhere."""
     try:
-        model = read_config_text(meta['cfg'])['model']
-        if 'backbone' in model['image_encoder']:
-            require_registered(model, 'it')
-            return model
-        reason = "no 'backbone'"
-    except (KeyError, TypeError, ValueError) as error:
+        cfg = Config(read_config_text(meta['cfg']))
+        place = find_network(cfg)[1]
+        require_registered(cfg.model.to_dict(), 'it')
+        if prefix in (None, PREFIXES[place]):
+            return cfg
+        reason = f'its backbone is in {place}, that of the weights in {prefix[:-1]}'
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = f'no {error}' if isinstance(error, KeyError) else str(error)
+    kind = 'an ODM model' if prefix == PREFIXES['model.image_encoder'] else 'its model'
     raise ValueError(
-        f'{source} does not carry the config of an ODM model ({reason}); give architecture and '
+        f'{source} does not carry the config of {kind} ({reason}); give architecture and '
         'normalization, or a config'
     )

@@ -207,7 +207,7 @@ def _swap_normalization(cfg, content, source, adapt) -> list[str]:
     learned = effective_normalization(content['meta']['normalization'])
     preprocessor, place = find_preprocessor(cfg)
     current = effective_normalization(preprocessor)
-    in_pipelines = list(_pipeline_normalizations(cfg))
+    in_pipelines = list(pipeline_normalizations(cfg))
     if in_pipelines and current['mean'] == [0, 0, 0] and current['std'] == [1, 1, 1]:
         # The pipelines do what usually the data preprocessor does.
         for where, normalization in in_pipelines:
@@ -235,7 +235,7 @@ def _swap_normalization(cfg, content, source, adapt) -> list[str]:
     ]
 
 
-def _pipeline_normalizations(cfg: Config):
+def pipeline_normalizations(cfg: Config):
     """Yield place and normalisation of each `Normalize` in a pipeline that will run."""
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         yield from _find_normalize(cfg.get(loader), loader)

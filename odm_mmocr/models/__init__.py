@@ -9,16 +9,22 @@ from .losses import (
 )
 from .ocr_features import CRAFTFeatures, DetectorFeatures, PPOCRFeatures
 from .odm import ODM
+from .rivals import OCLIP, STKM, BackboneEncoder, MaskedImageModel
 from .sharding import ODMFullyShardedDataParallel
 from .text_controller import TextController
+from .word_encoder import WordEncoder
 
 __all__ = [
+    'OCLIP',
     'ODM',
+    'STKM',
+    'BackboneEncoder',
     'BatchContrastiveLoss',
     'CRAFTFeatures',
     'DestylizationHead',
     'DestylizationSegLoss',
     'DetectorFeatures',
+    'MaskedImageModel',
     'OCRLPIPSLoss',
     'ODMDataPreprocessor',
     'ODMFullyShardedDataParallel',
@@ -26,4 +32,5 @@ __all__ = [
     'PPOCRFeatures',
     'TextController',
     'WordContrastiveLoss',
+    'WordEncoder',
 ]

@@ -14,6 +14,7 @@ from odm_mmocr.structures import ODMDataSample
 
 from .layers import recompute_in_backward
 from .losses import gather_rows
+from .prompts import check_vocabulary
 from .word_places import collect_places, pool_places
 
 
@@ -286,14 +287,7 @@ class ODM(BaseModel):
             mask = torch.zeros(len(images), 1, dtype=torch.bool, device=images.device)
             return mask.new_zeros(len(images), 1, length, dtype=torch.int64), mask, mask, 0
         prompts = [sample.prompt for sample in data_samples]
-        known = (vocabulary.num_ids, vocabulary.max_characters)
-        for prompt in prompts:
-            given = (prompt.get('num_ids', known[0]), prompt.tokens.shape[1])
-            if given != known:
-                raise ValueError(
-                    f'(ids, characters a word) are {given} in the prompt and {known} in the model: '
-                    'give PackODMInputs and TextController the same vocabulary'
-                )
+        check_vocabulary(prompts, vocabulary)
         filled = max(len(prompt.texts) for prompt in prompts)
         count = max(1, filled) if self.text_controller.mask_padding else len(prompts[0].mask)
         tokens, mask, shown = (

@@ -1,15 +1,15 @@
 """The Text-Controller: reads the prompt, word by word, and steers the image tokens by it."""
 
 import torch
-from mmengine.model import BaseModule
-from mmocr.registry import MODELS, TASK_UTILS
+from mmocr.registry import MODELS
 from torch import Tensor, nn
 
-from .layers import CrossAttentionBlock, LearnedPositions2d, SelfAttentionBlock
+from .layers import CrossAttentionBlock, LearnedPositions2d
+from .word_encoder import WordEncoder
 
 
 @MODELS.register_module()
-class TextController(BaseModule):
+class TextController(WordEncoder):
     """Encodes the prompted words and tells every place of the image which of them stand there.
 
     A small causal transformer reads the characters of a word; their mean is the word's vector.
@@ -56,27 +56,18 @@ class TextController(BaseModule):
         word_pooling: str = 'mean',
         init_cfg: dict | None = None,
     ):
-        super().__init__(init_cfg)
         if match and not mask_padding:
             raise ValueError('match=True needs mask_padding=True: it compares with "none of these"')
-        if word_pooling not in ('mean', 'end'):
-            raise ValueError(f"word_pooling={word_pooling!r} is neither 'mean' nor 'end'")
-        self.word_pooling = word_pooling
-        self.vocabulary = TASK_UTILS.build(vocabulary)
-        self.mask_padding = mask_padding
-        length = self.vocabulary.max_characters
-
-        self.characters = nn.Embedding(self.vocabulary.num_ids, word_dims)
-        self.character_positions = nn.Parameter(0.01 * torch.randn(length, word_dims))
-        self.word_blocks = nn.ModuleList(
-            SelfAttentionBlock(word_dims, word_heads) for _ in range(word_depth)
+        super().__init__(
+            vocabulary,
+            embed_dims,
+            word_dims,
+            word_depth,
+            word_heads,
+            mask_padding,
+            word_pooling,
+            init_cfg=init_cfg,
         )
-        self.word_norm = nn.LayerNorm(word_dims)
-        self.word_projection = nn.Parameter(word_dims**-0.5 * torch.randn(word_dims, embed_dims))
-        causal = torch.ones(length, length, dtype=torch.bool).triu(1)
-        self.register_buffer('causal_mask', causal, persistent=False)
-        nn.init.normal_(self.characters.weight, std=0.02)
-
         self.match = match
         if match:
             self.match_query = nn.Linear(embed_dims, embed_dims, bias=False)
@@ -88,63 +79,6 @@ class TextController(BaseModule):
             CrossAttentionBlock(embed_dims, num_heads) for _ in range(depth)
         )
         self.norm = nn.LayerNorm(embed_dims)
-
-    def encode_words(self, tokens: Tensor, filled: int | None = None) -> Tensor:
-        """Turn every word into a vector.
-
-        Args:
-            tokens: int64 (B, words, characters), 0 where there is none.
-            filled: How many slots, from the first, may hold a word; None: all. The others are
-                empty in every sample, so one of them is encoded for all.
-
-        Returns:
-            (B, words, embed_dims).
-        """
-        empty = 0 if filled is None else tokens.shape[1] - filled
-        if empty > 1:
-            words = self.encode_words(tokens[:, : filled + 1])
-            return torch.cat([words, words[:, -1:].expand(-1, empty - 1, -1)], 1)
-        shape = tokens.shape
-        tokens = tokens.flatten(0, 1)  # (B * words, characters)
-        x = self.characters(tokens) + self.character_positions  # (B * words, characters, D)
-        for block in self.word_blocks:
-            x = block(x, self.causal_mask)
-        x = self.word_norm(x)
-        is_end = tokens == self.vocabulary.end
-        if self.word_pooling == 'end':
-            x = x[torch.arange(len(x), device=x.device), is_end.int().argmax(1)]
-        elif self.mask_padding:
-            real = (is_end.cumsum(1) - is_end.long() == 0).unsqueeze(-1)  # up to the end id
-            x = (x * real).sum(1) / real.sum(1)
-        else:
-            x = x.mean(1)
-        return (x @ self.word_projection).view(*shape[:2], -1)  # (B, words, embed_dims)
-
-    def pool_words(self, words: Tensor, shown: Tensor) -> Tensor:
-        """Average the vectors of the words that the image shows, for the contrastive loss.
-
-        Args:
-            words: (B, words, embed_dims).
-            shown: bool (B, words), True for words that stand in the image.
-
-        Returns:
-            (B, embed_dims); zero where no word is shown.
-        """
-        if not self.mask_padding:
-            return words.mean(1)
-        weight = shown.unsqueeze(-1).to(words.dtype)
-        return (words * weight).sum(1) / weight.sum(1).clamp(min=1)
-
-    def has_words(self, shown: Tensor) -> Tensor:
-        """Say which images have words for the contrastive loss; the released model takes all.
-
-        Args:
-            shown: bool (B, words), True for words that stand in the image.
-
-        Returns:
-            bool (B,).
-        """
-        return shown.any(1) if self.mask_padding else shown.new_ones(len(shown))
 
     def match_words(self, tokens: Tensor, words: Tensor, mask: Tensor) -> Tensor | None:
         """Ask of every image token whether a prompted word stands there.

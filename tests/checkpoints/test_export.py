@@ -129,15 +129,13 @@ def test_normalization_of_the_config_counts(training_checkpoint):
 @pytest.mark.parametrize(
     ('weights', 'found'),
     [
-        ({'backbone.conv1.weight': 1, 'det_head.x': 1}, 'checkpoint of a detector'),
-        ({'wrapped_model.backbone.conv1.weight': 1}, 'checkpoint of a detector'),
         ({'visual.conv1.weight': 1}, 'reference implementation'),
         ({'a.b': 1, 'c.d': 1}, 'has 2 keys, the first are a.b, c.d'),
         ({}, 'has 0 keys, the first are none'),
     ],
 )
 def test_other_checkpoints_are_told_apart(weights, found):
-    with pytest.raises(ValueError, match=f'no ODM checkpoint.*{found}'):
+    with pytest.raises(ValueError, match=f'no checkpoint of a pre-training.*{found}'):
         extract_backbone(dict(state_dict=weights, meta={}))
 
 
@@ -192,3 +190,62 @@ def test_weights_beyond_half_precision(checkpoint):
     weights['conv1.weight'] = weights['conv1.weight'] + 1e5
     with pytest.raises(ValueError, match=r'conv1\.weight has weights beyond'):
         halve_backbone(dict(backbone, state_dict=weights))
+
+
+NORMALIZATION = dict(mean=[10.0, 20.0, 30.0], std=[2.0, 3.0, 4.0], bgr_to_rgb=True)
+
+
+def detector_checkpoint(prefix='backbone.', preprocessor=NORMALIZATION, **cfg):
+    """What a detector with a ResNet-18 saves, in a wrapper where the prefix says so."""
+    network = dict(backbone=dict(RESNET18, init_cfg=None), type='DBNet')
+    if preprocessor:
+        network['data_preprocessor'] = dict(type='TextDetDataPreprocessor', **preprocessor)
+    if prefix != 'backbone.':
+        network = dict(type='MMDetWrapper', cfg=dict(network, type='MaskRCNN', _scope_='mmdet'))
+        network['cfg']['backbone'].update(type='ResNet')
+    init_default_scope('mmocr')
+    weights = MODELS.build(dict(RESNET18, init_cfg=None)).state_dict()
+    return dict(
+        state_dict={
+            **{f'{prefix}{key}': value for key, value in weights.items()},
+            'det_head.conv.weight': torch.ones(1),
+        },
+        meta=dict(cfg=Config(dict(model=network, **cfg)).pretty_text, iter=7),
+    )
+
+
+@pytest.mark.parametrize('prefix', ['backbone.', 'wrapped_model.backbone.'])
+def test_a_detector_gives_its_backbone_and_its_normalization(prefix):
+    checkpoint = detector_checkpoint(prefix)
+    content = extract_backbone(checkpoint)
+    assert content['meta']['architecture'] == dict(type='mmdet.ResNet', depth=18, norm_eval=False)
+    assert content['meta']['normalization'] == NORMALIZATION
+    assert content['meta']['iteration'] == 7
+    assert architecture_name(checkpoint) == architecture_name(content) == 'resnet18'
+    own = {key for key in checkpoint['state_dict'] if key.startswith(prefix)}
+    assert {prefix + key for key in content['state_dict']} == own
+
+
+def test_a_detector_without_normalization_is_not_taken_for_one_with_that_of_odm():
+    content = extract_backbone(detector_checkpoint(preprocessor=None))
+    assert content['meta']['normalization'] == dict(mean=[0] * 3, std=[1] * 3, bgr_to_rgb=False)
+
+
+def test_normalization_in_a_pipeline_is_recorded_but_not_one_on_top_of_another():
+    pipeline = [dict(type='Normalize', mean=[0.0] * 3, std=[255.0] * 3)]
+    loader = dict(dataset=dict(type='OCRDataset', pipeline=pipeline))
+    content = extract_backbone(detector_checkpoint(preprocessor=None, train_dataloader=loader))
+    assert content['meta']['normalization'] == dict(mean=[0] * 3, std=[255] * 3, bgr_to_rgb=True)
+    checkpoint = detector_checkpoint(train_dataloader=loader)
+    with pytest.raises(ValueError, match=r'in train_dataloader\.dataset\.pipeline\.0 and again'):
+        extract_backbone(checkpoint)
+    content = extract_backbone(checkpoint, normalization=NORMALIZATION)
+    assert content['meta']['normalization'] == NORMALIZATION
+
+
+def test_config_of_another_kind_of_model_is_refused(checkpoint):
+    """Its normalisation need not be that of the weights."""
+    with pytest.raises(
+        ValueError, match=r'backbone is in model\.image_encoder.*weights in backbone'
+    ):
+        extract_backbone(dict(detector_checkpoint(), meta=checkpoint['meta']))

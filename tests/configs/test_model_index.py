@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from odm_mmocr.checkpoints import load_config
+from odm_mmocr.checkpoints.swap import find_network
 
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = yaml.safe_load((ROOT / 'model-index.yml').read_text(encoding='utf-8'))['Import']
@@ -28,11 +29,11 @@ BACKBONES = {
 
 
 def users_configs() -> set[str]:
-    """The configs that are there to be run; those of the bench belong to its reports."""
+    """The configs that are there to be run; those of the bench and its plans belong to reports."""
     return {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / 'configs').rglob('*.py')
-        if not {'_base_', 'benchmark'} & set(path.parts)
+        if not {'_base_', 'ablations', 'benchmark'} & set(path.parts)
     }
 
 
@@ -50,10 +51,15 @@ def test_every_config_is_named_once_and_every_name_exists():
 
 @pytest.mark.parametrize('metafile', METAFILES)
 def test_models_stand_beside_their_configs_and_in_their_collection(metafile):
-    (collection,) = METAFILES[metafile]['Collections']
-    for model in METAFILES[metafile]['Models']:
-        assert model['In Collection'] == collection['Name']
-        assert Path(model['Config']).parent == Path(metafile).parent
+    collections = {collection['Name'] for collection in METAFILES[metafile]['Collections']}
+    models = METAFILES[metafile]['Models']
+    assert {model['In Collection'] for model in models} == collections
+    assert {Path(model['Config']).parent for model in models} == {Path(metafile).parent}
+
+
+def test_names_of_collections_are_unique():
+    names = [c['Name'] for content in METAFILES.values() for c in content['Collections']]
+    assert len(names) == len(set(names))
 
 
 def test_metadata_say_what_the_configs_do():
@@ -61,7 +67,7 @@ def test_metadata_say_what_the_configs_do():
     for model in MODELS:
         metadata = model['Metadata']
         if 'textdet' not in model['Config']:
-            backbone = load_config(str(ROOT / model['Config'])).model.image_encoder.backbone
+            backbone = find_network(load_config(str(ROOT / model['Config'])))[0].backbone
             depth = f'ResNet-{backbone.depth}'
             clip = 'CLIP ' if backbone.type == 'CLIPResNet' else ''
             assert metadata['Backbone'] == clip + depth
