@@ -17,7 +17,7 @@ from odm_mmocr.checkpoints import find_config
 from odm_mmocr.checkpoints.architecture import format_normalization
 from odm_mmocr.checkpoints.saving import written_whole
 
-from .execution import Executor, Outcome, locked
+from .execution import Executor, Outcome, locked, read_result
 from .protocol import (
     RANDOM,
     Protocol,
@@ -139,6 +139,9 @@ class Comparison:
             prepared = [prepare_start(start, cfg, self._folder / 'starts') for start in plan.starts]
             self._files = {start.name: start.file for start, _ in prepared}
             for start in plan.starts:  # what does not fit is told before anything is trained
+                file = self._files[start.name]
+                if file and not Path(file).is_file():
+                    continue  # gone; its runs may be made already
                 run = Run(start.name, plan.fractions[0], plan.seeds[0], plan.recipes[0])
                 self._configure(run, self._folder)
             keep_protocol(self.protocol, self._folder)
@@ -181,7 +184,24 @@ class Comparison:
             Why runs failed, one line each. Table and plot have what there is without them.
 
         Raises:
-            ValueError: No run of the search succeeded.
+            ValueError: No run succeeded.
+        """
+        outcomes = self.make_runs(jobs, report)
+        if all(outcome.result is None for outcome in outcomes):
+            raise ValueError(f'every run failed; the first: {outcomes[0].error}')
+        failures = [f'{o.run.name}: {o.error}' for o in outcomes if o.result is None]
+        with self._alone():
+            self._write(*read_finished(self._plan, self._folder), failures)
+        return failures
+
+    def make_runs(self, jobs: int, report: Callable[[Outcome, int, int], None]) -> list[Outcome]:
+        """Make all runs that are not made yet, and nothing of them.
+
+        Args:
+            jobs, report: As for :meth:`run`.
+
+        Returns:
+            The outcomes: those of the search first.
         """
         plan = self._plan
         executor = Executor(self._folder / 'runs', self._configure, jobs)
@@ -209,18 +229,9 @@ class Comparison:
             found = [f for f in searched if (f.run.start, f.run.fraction) == group]
             return final_runs(choose_recipes(found), plan.seeds[1:])
 
-        outcomes = executor.run_all(
+        return executor.run_all(
             search_runs(plan.starts, plan.fractions, plan.recipes, plan.seeds[0]), follow
         )
-        every = _finished(outcomes)
-        if not every:
-            raise ValueError(f'every run failed; the first: {outcomes[0].error}')
-        chosen = choose_recipes(run for run in every if run.run.seed == plan.seeds[0])
-        final = [run for run in every if run.run.recipe == chosen[run.run.start, run.run.fraction]]
-        failures = [f'{o.run.name}: {o.error}' for o in outcomes if o.result is None]
-        with self._alone():
-            self._write(final, every, failures)
-        return failures
 
     def _configure(self, run: Run, folder: Path) -> str:
         backbone = self._files[run.start]
@@ -248,6 +259,31 @@ class Comparison:
         write_runs(every, self._folder / 'runs.csv')
         figure = draw_comparison(final, f'{self.settings["detector"]}, {self._data}')
         figure.savefig(self._folder / 'hmean.png', dpi=110)
+
+
+def read_finished(
+    plan: Plan, folder: str | os.PathLike
+) -> tuple[list[FinishedRun], list[FinishedRun]]:
+    """Read the runs of a comparison that are made.
+
+    Args:
+        plan: What is compared.
+        folder: Of the comparison.
+
+    Returns:
+        The runs with the recipe that was chosen for their start and share, by what is there of the
+        search, and all runs: those of the search, then the others.
+    """
+
+    def read(runs: Iterable[Run]) -> list[FinishedRun]:
+        return _finished(Outcome(r, read_result(Path(folder) / 'runs' / r.name)) for r in runs)
+
+    searched = read(search_runs(plan.starts, plan.fractions, plan.recipes, plan.seeds[0]))
+    chosen = choose_recipes(searched)
+    every = searched + read(final_runs(chosen, plan.seeds[1:]))
+    return [
+        run for run in every if run.run.recipe == chosen[run.run.start, run.run.fraction]
+    ], every
 
 
 def _iterations(schedule: str, full: int) -> int:

@@ -5,26 +5,34 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock
-from typing import IO
+from typing import IO, Protocol
 
 import torch
 
 from odm_mmocr.checkpoints.saving import written_whole
 
-from .protocol import Run, read_json
+from .protocol import read_json
 from .training import CONFIG, RESULT
 
-LOG = 'log.txt'
+LOG, FAILURE = 'log.txt', 'failure.txt'
 COMMAND = (sys.executable, '-m', f'{__package__}.training')
 LOG_TAIL = 4000  # bytes, in which the reason of a failure is looked for
 PATIENCE = 0.5  # seconds between looks at a lock that another program holds
+
+
+class Run(Protocol, Hashable):
+    """What can be made: a training of a detector, a pre-training."""
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,8 @@ class Outcome:
 
     Attributes:
         run: The run.
-        result: What :func:`odm_mmocr.benchmark.training.train_run` has written, or None.
+        result: What its process has written, as :func:`odm_mmocr.benchmark.training.train_run`
+            does, or None.
         error: Why there is no result; empty where there is one.
         seconds: How long it took now, 0 where the result was there.
     """
@@ -49,7 +58,8 @@ class Executor:
 
     Any number of programs, also on machines that share the folder, may work on the same runs:
     each is locked while it is made, also when the program that has started it is killed. A run
-    that was stopped goes on from its last checkpoint, one that failed is tried again.
+    that was stopped goes on from its last checkpoint, one that failed is tried again; until then
+    `failure.txt` in its folder says why.
 
     Args:
         folder: Each run has a folder of its own in it.
@@ -138,15 +148,22 @@ class Executor:
                 return Outcome(run, result)
             slot = self._slots.get()
             started = time.monotonic()
+            (folder / FAILURE).unlink(missing_ok=True)
             try:
                 error = self._train(run, folder, slot, lock)
             finally:
                 self._slots.put(slot)
+            if error:
+                with written_whole(folder / FAILURE) as file:
+                    file.write(error.encode())
             return Outcome(run, read_result(folder), error, time.monotonic() - started)
 
     def _train(self, run: Run, folder: Path, slot: int, lock: IO) -> str:
-        with self._configuring, written_whole(folder / CONFIG) as file:
-            file.write(self._configure(run, folder).encode())
+        try:
+            with self._configuring, written_whole(folder / CONFIG) as file:
+                file.write(self._configure(run, folder).encode())
+        except (OSError, ValueError) as error:  # of this run alone; the others go on
+            return str(error)
         with open(folder / LOG, 'ab') as log:
             process = subprocess.Popen(
                 [*self._command, str(folder.resolve())],

@@ -12,6 +12,7 @@ import numpy as np
 from odm_mmocr.checkpoints.saving import written_whole
 
 RANDOM = 'random'
+PROTOCOL = 'protocol.json'
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,13 @@ class Start:
     Attributes:
         name: Its name in tables.
         file: Backbone file, or None for random weights.
+        fingerprint: Of the file's content, where it is known: such a file is not read again once
+            it is copied, and may be gone once its runs are made.
     """
 
     name: str
     file: str | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,9 @@ def final_runs(chosen: dict[tuple[str, float], Recipe], seeds: Sequence[int]) ->
 def keep_protocol(protocol: Protocol, folder: str | os.PathLike) -> None:
     """Record the protocol in a folder of runs, or compare it with the one that is there.
 
+    Of the config its name counts, so that runs can go on in another place and on another machine;
+    its content is for :func:`keep_inputs`.
+
     Args:
         protocol: Of the runs to come.
         folder: Made where it does not exist.
@@ -185,8 +192,8 @@ def keep_protocol(protocol: Protocol, folder: str | os.PathLike) -> None:
     Raises:
         ValueError: The runs in it have another protocol; it names what differs.
     """
-    path = Path(folder) / 'protocol.json'
-    new = json.loads(json.dumps(asdict(protocol)))
+    path = Path(folder) / PROTOCOL
+    new = json.loads(json.dumps(dict(asdict(protocol), config=Path(protocol.config).name)))
     if path.is_file():
         old = read_json(path)
         differing = [key for key in new if old.get(key) != new[key]]

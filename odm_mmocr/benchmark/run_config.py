@@ -149,16 +149,26 @@ def _batches(cfg: Config, images: int) -> int:
     return math.ceil(images / cfg.train_dataloader.batch_size)
 
 
-def _set_schedule(cfg: Config, protocol: Protocol, images: int) -> None:
-    factor = protocol.iterations / full_iterations(cfg, images)
+def stretch_schedules(cfg: Config, factor: float, name: str, epoch: int = 0) -> None:
+    """Stretch or compress the schedules of a config's learning rate; they count iterations then.
+
+    Args:
+        cfg: The config, changed in place.
+        factor: The new length of the training, relative to the old one.
+        name: Of the config, for messages.
+        epoch: Iterations of an epoch, where schedules count epochs.
+
+    Raises:
+        ValueError: A schedule is of a kind that is not known here.
+    """
     schedules = cfg.get('param_scheduler') or []
     for schedule in [schedules] if isinstance(schedules, dict) else schedules:
         if schedule.type not in SCHEDULES:
             raise ValueError(
-                f'{protocol.config}: a schedule of the kind {schedule.type} cannot be given '
+                f'{name}: a schedule of the kind {schedule.type} cannot be given '
                 f'another length; known are {", ".join(SCHEDULES)}'
             )
-        unit = _batches(cfg, images) if schedule.get('by_epoch', True) else 1
+        unit = epoch if schedule.get('by_epoch', True) else 1
         for key in SPANS:
             if key not in schedule:
                 continue
@@ -173,6 +183,11 @@ def _set_schedule(cfg: Config, protocol: Protocol, images: int) -> None:
             schedule.end = max(schedule.end, schedule.get('begin', 0) + 1)
         schedule.by_epoch = False
         schedule.pop('convert_to_iter_based', None)
+
+
+def _set_schedule(cfg: Config, protocol: Protocol, images: int) -> None:
+    factor = protocol.iterations / full_iterations(cfg, images)
+    stretch_schedules(cfg, factor, protocol.config, _batches(cfg, images))
     cfg.train_cfg = ConfigDict(
         type='ResumableIterTrainLoop',
         max_iters=protocol.iterations,

@@ -58,7 +58,8 @@ def prepare_start(start: Start, cfg: Config, folder: str | os.PathLike) -> tuple
             content.
 
     Returns:
-        The start with the file to use, and what it is, for people.
+        The start with the file to use, and what it is, for people. A file with a fingerprint that
+        is gone is none that can be used; the runs that it was needed for may be made already.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -66,6 +67,10 @@ def prepare_start(start: Start, cfg: Config, folder: str | os.PathLike) -> tuple
     """
     if start.file is None:
         return start, 'random weights'
+    if start.fingerprint:
+        kept = _kept_file(start.name, start.fingerprint, folder)
+        if kept.is_file() or not Path(start.file).is_file():
+            return Start(start.name, str(kept)), 'exported backbone'
     content = load_checkpoint(start.file)
     network, _, scope = find_network(cfg)
     architecture = describe_architecture(network.backbone, scope)
@@ -95,13 +100,25 @@ def network_normalization(cfg: Config) -> dict:
 
 
 def _keep(start: Start, content: dict, folder: str | os.PathLike) -> Start:
-    path = Path(folder).resolve() / f'{start.name}-{_fingerprint(content)}.pth'
+    path = _kept_file(start.name, fingerprint(content), folder)
     if not path.is_file():
         save_checkpoint(content, path)
     return Start(start.name, str(path))
 
 
-def _fingerprint(content: dict) -> str:
+def _kept_file(name: str, content: str, folder: str | os.PathLike) -> Path:
+    return Path(folder).resolve() / f'{name}-{content}.pth'
+
+
+def fingerprint(content: dict) -> str:
+    """Tell exported backbones apart by what they hold, not by their files.
+
+    Args:
+        content: An exported backbone.
+
+    Returns:
+        Twelve hexadecimal digits.
+    """
     meta = content['meta']
     digest = hashlib.sha256(repr((meta['architecture'], meta.get('normalization'))).encode())
     for name, tensor in sorted(content['state_dict'].items()):

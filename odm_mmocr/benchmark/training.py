@@ -56,17 +56,14 @@ class EvaluationRecord(Hook):
         return points
 
 
-def train_run(folder: Path) -> dict:
-    """Train and judge what `config.py` in a folder describes, from the last checkpoint on.
-
-    Leaves `result.json` and `detector.pth`, the weights; the checkpoints are removed.
+def train(folder: Path) -> tuple[Runner, EvaluationRecord]:
+    """Train what `config.py` in a folder describes, from the last checkpoint on.
 
     Args:
         folder: Folder of the run.
 
     Returns:
-        The result: `curve`, metrics on the test images as [iteration, value] by name; `holdout`,
-        metrics on the images held out; `images` and `batch_size` of the training.
+        The runner after the training, and its evaluations.
     """
     save_whole_files()
     cfg = Config.fromfile(folder / CONFIG)
@@ -77,6 +74,37 @@ def train_run(folder: Path) -> dict:
     record = EvaluationRecord(folder / EVALUATIONS)
     runner.register_hook(record)
     runner.train()
+    return runner, record
+
+
+def leave_result(folder: Path, result: dict) -> None:
+    """Write the result of a run, then remove its checkpoints.
+
+    Args:
+        folder: Folder of the run.
+        result: Plain types.
+    """
+    with written_whole(folder / RESULT) as file:
+        file.write(json.dumps(result, indent=1).encode())
+    for path in folder.glob('iter_*.pth'):
+        path.unlink()
+    (folder / 'last_checkpoint').unlink(missing_ok=True)
+
+
+def train_run(folder: Path) -> dict:
+    """Train and judge a detector as `config.py` in a folder describes it.
+
+    Leaves `result.json` and `detector.pth`, the weights; the checkpoints are removed.
+
+    Args:
+        folder: Folder of the run.
+
+    Returns:
+        The result: `curve`, metrics on the test images as [iteration, value] by name; `holdout`,
+        metrics on the images held out; `images` and `batch_size` of the training.
+    """
+    runner, record = train(folder)
+    cfg = runner.cfg
     holdout = runner.test() if cfg.get('test_dataloader') else {}
     result = dict(
         curve=record.curve(),
@@ -86,11 +114,7 @@ def train_run(folder: Path) -> dict:
     )
     last = latest_checkpoint(folder)
     save_checkpoint(dict(state_dict=load_checkpoint(last)['state_dict']), folder / WEIGHTS)
-    with written_whole(folder / RESULT) as file:
-        file.write(json.dumps(result, indent=1).encode())
-    for path in folder.glob('iter_*.pth'):
-        path.unlink()
-    (folder / 'last_checkpoint').unlink(missing_ok=True)
+    leave_result(folder, result)
     return result
 
 

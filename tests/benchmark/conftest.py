@@ -5,11 +5,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from odm_mmocr.benchmark import Plan, Recipe, Start
+from odm_mmocr.benchmark import (
+    AblationPlan,
+    Finetuning,
+    Plan,
+    Pretraining,
+    Recipe,
+    Start,
+    Variant,
+)
 from odm_mmocr.checkpoints import load_config
 from odm_mmocr.checkpoints.architecture import build_backbone, describe_architecture
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'benchmark'
+TINY_PRETRAINING = {
+    'train_dataloader.batch_size': 2,
+    'val_dataloader.batch_size': 2,
+    'val_dataloader.dataset.dataset.epoch_length': 4,
+}
 
 
 @pytest.fixture(scope='session')
@@ -62,4 +75,21 @@ def plan(detector, options, weights_file) -> Plan:
         options=options,
         evaluations=2,
         holdout=0.2,
+    )
+
+
+@pytest.fixture
+def ablation_plan(detector, options) -> AblationPlan:
+    """Two tiny pre-trainings and random weights, with half of the labels."""
+    return AblationPlan(
+        'tiny',
+        Pretraining(
+            'odm_pretrain_quickstart.py', TINY_PRETRAINING, 4, evaluations=2, recalibrate=1
+        ),
+        [
+            Variant('full'),
+            Variant('without L_bc', {'model.loss_contrastive': None}),
+            Variant('random', random=True),
+        ],
+        Finetuning(detector, options, (0.5,), (0, 1), (1.0,), schedule=2, evaluations=1),
     )

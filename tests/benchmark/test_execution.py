@@ -167,3 +167,24 @@ def test_result_that_another_program_has_left(tmp_path):
     (outcome,) = executor(tmp_path).run_all(RUNS[:1], lambda _: None)
     assert outcome.result == dict(curve={})
     assert not (folder / 'made').exists()
+
+
+def test_reason_of_a_failure_stays_until_the_run_is_made(tmp_path):
+    executor(tmp_path, failing=True).run_all(RUNS, lambda _: None)
+    reason = tmp_path / RUNS[1].name / 'failure.txt'
+    assert 'exit status 3: a last word' in reason.read_text()
+    assert not (tmp_path / RUNS[0].name / 'failure.txt').exists()
+    executor(tmp_path).run_all(RUNS, lambda _: None)
+    assert not reason.exists()
+
+
+def test_run_that_cannot_be_configured_fails_alone(tmp_path):
+    def configure(run, folder):
+        if run == RUNS[1]:
+            raise FileNotFoundError('gone.pth does not exist')
+        return ''
+
+    command = (sys.executable, '-c', SCRIPT.format(seconds=0, failing=False))
+    outcomes = Executor(tmp_path, configure, 1, command).run_all(RUNS, lambda _: None)
+    assert [outcome.error for outcome in outcomes] == ['', 'gone.pth does not exist', '']
+    assert not (tmp_path / RUNS[1].name / 'made').exists()

@@ -85,6 +85,9 @@ def test_folder_keeps_its_protocol(tmp_path):
     keep_protocol(Protocol('a.py', 100, {'x': (1, 2)}), tmp_path)
     with pytest.raises(ValueError, match='another protocol.*iterations 100, not 200'):
         keep_protocol(Protocol('a.py', 200, {'x': (1, 2)}), tmp_path)
+    keep_protocol(Protocol('/elsewhere/a.py', 100, {'x': (1, 2)}), tmp_path)
+    with pytest.raises(ValueError, match=r"config 'a\.py', not 'b\.py'"):
+        keep_protocol(Protocol('b.py', 100, {'x': (1, 2)}), tmp_path)
 
 
 @pytest.mark.parametrize(
