@@ -8,12 +8,12 @@ machines that share the folder at once. It leaves table.md, table.csv, runs.csv 
 """
 
 import argparse
-import itertools
 import sys
 import time
 from pathlib import Path
 
-from odm_mmocr.benchmark import Comparison, Outcome, Plan, Recipe, parse_start
+from odm_mmocr.benchmark import Comparison, Outcome, Plan, parse_start
+from odm_mmocr.benchmark.protocol import STATISTICS, make_recipes
 from odm_mmocr.checkpoints import ConfigOptions
 
 
@@ -44,7 +44,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--batch-norm',
         nargs='+',
-        choices=['learning', 'frozen'],
+        choices=STATISTICS,
         default=['learning'],
         help='statistics of the backbone; with both, both are tried for each start',
     )
@@ -81,10 +81,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
         starts=[parse_start(text) for text in args.start],
         fractions=args.fractions,
         seeds=args.seeds,
-        recipes=[
-            Recipe(factor, statistics == 'frozen')
-            for factor, statistics in itertools.product(args.lr_factors, args.batch_norm)
-        ],
+        recipes=make_recipes(args.lr_factors, args.batch_norm),
         schedule=args.schedule,
         options=args.cfg_options,
         evaluations=args.evaluations,

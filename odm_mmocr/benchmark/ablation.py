@@ -2,8 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from .ablation_report import (
 )
 from .ablation_results import VariantRow, spread, summarise_drawing, summarise_share
 from .comparison import Comparison, read_finished
-from .execution import COMMAND, FAILURE, Executor, Outcome, locked, read_result
+from .execution import COMMAND, FAILURE, Executor, Outcome, alone, read_result
 from .pretraining import BACKBONE
 from .pretraining_config import (
     build_pretraining_config,
@@ -123,7 +122,7 @@ class Ablation:
 
     def write(self, plot: bool = True) -> None:
         """Write tables and, where there is a detector, a plot of what is made so far."""
-        with self._alone():
+        with alone(self._folder):
             self._write(plot)
 
     def _check(self) -> None:
@@ -239,13 +238,6 @@ class Ablation:
         cfg = self._config(run, folder)
         keep_made_from(made_from(cfg), folder)
         return cfg.pretty_text
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other programs from writing into the folder at the same time."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with locked(self._folder / '.lock', wait_for_it=True):
-            yield
 
     def _write(self, plot: bool) -> None:
         reference = self._plan.reference.name

@@ -1,6 +1,5 @@
 """What an ablation compares: a file of named changes to a pre-training."""
 
-import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -10,13 +9,12 @@ from odm_mmocr.checkpoints import find_config, load_config
 
 from .comparison import Plan
 from .options import expand_options, nearest
-from .protocol import RANDOM, Recipe, Start
+from .protocol import RANDOM, STATISTICS, Start, make_recipes
 from .run_config import load_detector
 
 SECTIONS = ('pretrain', 'variants', 'finetune', 'seeds')
 # What a variant says besides its options.
 WORDS = ('config', 'iterations', 'backbone')
-STATISTICS = ('learning', 'frozen')
 # All variants are judged alike.
 VALIDATION = ('val_dataloader', 'val_evaluator', 'val_cfg')
 TEST = ('test_dataloader', 'test_evaluator', 'test_cfg')
@@ -137,13 +135,12 @@ class Finetuning:
             ValueError: A setting makes no sense, or is not in the config.
         """
         options = expand_options(load_detector(self.config), self.options)
-        recipes = itertools.product(self.lr_factors, self.batch_norm)
         return Plan(
             config=self.config,
             starts=starts,
             fractions=self.fractions,
             seeds=self.seeds,
-            recipes=[Recipe(factor, kind == 'frozen') for factor, kind in recipes],
+            recipes=make_recipes(self.lr_factors, self.batch_norm),
             schedule=str(self.schedule),
             options=options,
             evaluations=self.evaluations,

@@ -1,11 +1,10 @@
 """What came out of an ablation."""
 
 import itertools
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .results import FinishedRun
+from .results import FinishedRun, mean_and_deviation
 
 # Of the drawing: figures of PromptControlMetric and DestylizationMetric, in this order.
 MEASURES = ('control', 'kept', 'leak', 'hallucinated', 'fscore', 'best_fscore')
@@ -78,8 +77,7 @@ def spread(values: Iterable[float]) -> Spread | None:
     values = list(values)
     if not values:
         return None
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return Spread(statistics.fmean(values), deviation, len(values))
+    return Spread(*mean_and_deviation(values), len(values))
 
 
 def summarise_share(

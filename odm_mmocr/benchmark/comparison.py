@@ -4,8 +4,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from odm_mmocr.checkpoints import find_config
 from odm_mmocr.checkpoints.architecture import format_normalization
 from odm_mmocr.checkpoints.saving import written_whole
 
-from .execution import Executor, Outcome, locked, read_result
+from .execution import Executor, Outcome, alone, read_result
 from .protocol import (
     RANDOM,
     Protocol,
@@ -25,6 +24,7 @@ from .protocol import (
     Run,
     Start,
     choose_labels,
+    file_digest,
     final_runs,
     keep_inputs,
     keep_protocol,
@@ -135,7 +135,7 @@ class Comparison:
         )
         pool, held = split_labels(self._images, holdout)
         counts = [len(choose_labels(pool, f, plan.seeds[0])) for f in plan.fractions]
-        with self._alone():
+        with alone(self._folder):
             prepared = [prepare_start(start, cfg, self._folder / 'starts') for start in plan.starts]
             self._files = {start.name: start.file for start, _ in prepared}
             for start in plan.starts:  # what does not fit is told before anything is trained
@@ -190,7 +190,7 @@ class Comparison:
         if all(outcome.result is None for outcome in outcomes):
             raise ValueError(f'every run failed; the first: {outcomes[0].error}')
         failures = [f'{o.run.name}: {o.error}' for o in outcomes if o.result is None]
-        with self._alone():
+        with alone(self._folder):
             self._write(*read_finished(self._plan, self._folder), failures)
         return failures
 
@@ -237,13 +237,6 @@ class Comparison:
         backbone = self._files[run.start]
         cfg = build_run_config(self.protocol, run, backbone, self._images, str(folder.resolve()))
         return cfg.pretty_text
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other programs from writing into the folder at the same time."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with locked(self._folder / '.lock', wait_for_it=True):
-            yield
 
     def _write(
         self, final: list[FinishedRun], every: list[FinishedRun], failures: list[str]
@@ -309,16 +302,12 @@ def _fingerprints(
     """What runs are made from, apart from its names."""
     fingerprints = {
         'the config': hashlib.sha256(json.dumps(cfg.to_dict(), default=str).encode()).hexdigest(),
-        'the training annotation': _digest(images.ann_file),
-        'the test annotation': _digest(tests.ann_file),
+        'the training annotation': file_digest(images.ann_file),
+        'the test annotation': file_digest(tests.ann_file),
     }
     for name, file in files.items():
         fingerprints[f'start {name}'] = Path(file).stem if file else RANDOM
     return fingerprints
-
-
-def _digest(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _describe_overlap(images: BaseDataset, tests: BaseDataset) -> str:

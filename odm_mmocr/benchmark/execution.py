@@ -223,6 +223,14 @@ def locked(path: Path, wait_for_it: bool = False) -> Iterator[IO | None]:
             yield file
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other programs from writing into a folder at the same time; made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / '.lock', wait_for_it=True):
+        yield
+
+
 def _last_line(log: Path) -> str:
     lines = log.read_bytes()[-LOG_TAIL:].decode(errors='replace').strip().splitlines()
     return lines[-1] if lines else 'it said nothing'

@@ -1,7 +1,6 @@
 """The config of one pre-training of an ablation, and what it is made from."""
 
 import copy
-import hashlib
 import json
 import math
 import tempfile
@@ -19,7 +18,7 @@ from odm_mmocr.checkpoints.saving import written_whole
 
 from .ablation_plan import LENGTH, TEST, VALIDATION, AblationPlan, Variant, without_validation
 from .options import apply_options, known_arguments, walk_typed
-from .protocol import read_json
+from .protocol import file_digest, read_json
 from .run_config import load_detector, stretch_schedules
 
 MADE_FROM = 'made_from.json'
@@ -245,7 +244,7 @@ def _annotation(dataset: Mapping) -> Path | None:
 
 def _digest(path: Path) -> str | None:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+        return file_digest(path) if path.is_file() else None
     except (OSError, ValueError):  # a text that is no path
         return None
 

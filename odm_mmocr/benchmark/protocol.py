@@ -1,5 +1,7 @@
 """What is compared, and what is equal for everything that is compared."""
 
+import hashlib
+import itertools
 import json
 import math
 import os
@@ -12,6 +14,7 @@ import numpy as np
 from odm_mmocr.checkpoints.saving import written_whole
 
 RANDOM = 'random'
+STATISTICS = ('learning', 'frozen')  # of BatchNorm
 PROTOCOL = 'protocol.json'
 
 
@@ -50,6 +53,19 @@ class Recipe:
 
     def __str__(self) -> str:
         return f'lr{self.lr_factor:g}' + ('-bn-frozen' if self.frozen_statistics else '')
+
+
+def make_recipes(lr_factors: Iterable[float], batch_norm: Sequence[str]) -> list[Recipe]:
+    """Combine learning rates with what BatchNorm does.
+
+    Args:
+        lr_factors: Learning rates, relative to the config's.
+        batch_norm: Of :data:`STATISTICS`.
+
+    Returns:
+        A recipe for each pair.
+    """
+    return [Recipe(f, kind == 'frozen') for f, kind in itertools.product(lr_factors, batch_norm)]
 
 
 @dataclass(frozen=True)
@@ -229,6 +245,11 @@ def keep_inputs(inputs: Mapping[str, str], folder: str | os.PathLike) -> None:
         )
     with written_whole(path) as file:
         file.write(json.dumps({**old, **inputs}, indent=1).encode())
+
+
+def file_digest(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def read_json(path: Path) -> dict:

@@ -122,7 +122,7 @@ def summarise(runs: Sequence[FinishedRun]) -> list[Row]:
         groups.setdefault((run.run.fraction, run.run.start), []).append(run)
     rows = []
     for (fraction, start), group in sorted(groups.items(), key=lambda item: item[0][0]):
-        hmean = _spread(run.hmean[-1] for run in group)
+        hmean = mean_and_deviation(run.hmean[-1] for run in group)
         base = groups.get((fraction, RANDOM))
         target = statistics.fmean(run.hmean[-1] for run in base) if base else None
         epochs, curve = mean_curve(group)
@@ -133,8 +133,8 @@ def summarise(runs: Sequence[FinishedRun]) -> list[Row]:
                 group[0].run.recipe,
                 len(group),
                 hmean,
-                _spread(run.precision[-1] for run in group),
-                _spread(run.recall[-1] for run in group),
+                mean_and_deviation(run.precision[-1] for run in group),
+                mean_and_deviation(run.recall[-1] for run in group),
                 None if target is None else hmean[0] - target,
                 epochs[-1],
                 None
@@ -157,6 +157,7 @@ def _judged(run: FinishedRun) -> float:
     return -1.0 if run.holdout is None or math.isnan(run.holdout) else run.holdout
 
 
-def _spread(values: Iterable[float]) -> tuple[float, float]:
+def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
+    """Mean of one or more values, and their standard deviation (of a sample); 0 for one value."""
     values = list(values)
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
