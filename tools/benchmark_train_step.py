@@ -23,19 +23,12 @@ from pathlib import Path
 import torch
 
 from odm_mmocr.checkpoints import ConfigOptions
+from odm_mmocr.evaluation.config_step import ConfigContender
 from odm_mmocr.evaluation.data_speed import Spread
 from odm_mmocr.evaluation.reference_step import ReferenceContender
-from odm_mmocr.evaluation.train_speed import (
-    PRECISIONS,
-    Comparison,
-    ConfigContender,
-    Contender,
-    Cost,
-    StepSetting,
-    StepSpeed,
-    measure_steps,
-    peak_tflops,
-)
+from odm_mmocr.evaluation.step_parts import Cost
+from odm_mmocr.evaluation.step_setting import PRECISIONS, Contender, StepSetting
+from odm_mmocr.evaluation.train_speed import Comparison, StepSpeed, measure_steps, peak_tflops
 
 REFERENCES = ('reference', 'reference+craft')
 

@@ -31,7 +31,8 @@ from odm_mmocr.evaluation.feature_comparison import (
     pretrain_with,
     summarize,
 )
-from odm_mmocr.evaluation.train_speed import PRECISIONS, StepSetting, StepSpeed, measure_steps
+from odm_mmocr.evaluation.step_setting import PRECISIONS, StepSetting
+from odm_mmocr.evaluation.train_speed import StepSpeed, measure_steps
 
 DEFAULTS = ('ppocr-v4', 'ppocr-v6', 'craft', 'craft@0.5')
 

@@ -18,7 +18,7 @@ from odm_mmocr.checkpoints import load_config
 from odm_mmocr.models.losses import OCRLPIPSLoss
 from odm_mmocr.models.ocr_features import FrozenFeatures
 
-from .train_speed import BACKWARD, PRECISIONS, Part, StepSetting
+from .step_setting import BACKWARD, PRECISIONS, Part, StepSetting
 
 NETWORKS = {
     'ppocr-v4': dict(type='PPOCRFeatures', version='v4'),

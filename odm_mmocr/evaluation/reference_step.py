@@ -23,7 +23,8 @@ from odm_mmocr.checkpoints import load_checkpoint
 from odm_mmocr.datasets.vocabulary import Vocabulary
 from odm_mmocr.models.losses.segmentation import INK_THRESHOLD
 
-from .train_speed import BACKWARD, PRECISIONS, Part, StepSetting, make_batch
+from .config_step import make_batch
+from .step_setting import BACKWARD, PRECISIONS, Part, StepSetting
 
 # Of the images that it was trained with: those of CLIP, RGB, 0 to 255.
 MEAN = (122.77, 116.75, 104.09)

@@ -11,7 +11,8 @@ from odm_mmocr.evaluation.feature_comparison import (
     pretrain_with,
     summarize,
 )
-from odm_mmocr.evaluation.train_speed import StepSetting, count_flops
+from odm_mmocr.evaluation.step_parts import count_flops
+from odm_mmocr.evaluation.step_setting import StepSetting
 from odm_mmocr.models.losses import OCRLPIPSLoss
 from odm_mmocr.models.ocr_features import FrozenFeatures
 

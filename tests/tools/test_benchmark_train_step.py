@@ -4,13 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from odm_mmocr.evaluation.train_speed import (
-    Cost,
-    LargestBatch,
-    LoaderSpeed,
-    Memory,
-    StepSpeed,
-)
+from odm_mmocr.evaluation.step_parts import Cost
+from odm_mmocr.evaluation.step_worker import LargestBatch, LoaderSpeed, Memory
+from odm_mmocr.evaluation.train_speed import StepSpeed
 
 CONFIG = 'odm_pretrain_quickstart.py'
 
