@@ -16,17 +16,11 @@ EVALUATIONS = 'evaluations.json'
 
 
 class EvaluationRecord(Hook):
-    """Keep every evaluation, and make up for one that a stop has cut off.
-
-    A checkpoint is written before the evaluation of the same iteration. A run that is stopped in
-    between would go on after it, and the point would be missing: at the end, even the result.
+    """Keep every evaluation.
 
     Args:
         path: File of the evaluations. Those in it are kept.
     """
-
-    # The run is as it is in training when the evaluation is made up for.
-    priority = 'LOWEST'
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -34,12 +28,6 @@ class EvaluationRecord(Hook):
         if path.is_file():
             content = json.loads(path.read_text(encoding='utf-8'))
             self._evaluations = {int(step): metrics for step, metrics in content.items()}
-
-    def before_train(self, runner: Runner) -> None:
-        """Evaluate the weights that a run resumes from, where that was due and is missing."""
-        loop = runner.train_loop
-        if runner.iter and loop.must_validate() and runner.iter not in self._evaluations:
-            runner.val_loop.run()
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Note the metrics of an evaluation."""

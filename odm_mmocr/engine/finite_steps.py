@@ -240,6 +240,8 @@ class FiniteStepsHook(Hook):
         self.parts = []
         # What is dumped must not be a step late.
         self.look(runner, wait=self.in_row > 0 or self.max_in_row == 1)
+        if self.in_row > 0:  # since now, of the step before
+            self.look(runner, wait=True)
 
     def before_val(self, runner) -> None:
         """Look at the last step too."""

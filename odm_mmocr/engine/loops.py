@@ -1,13 +1,19 @@
 """Training by iterations that resumes at the right sample at once."""
 
-from mmengine.dist import all_gather_object, get_rank
+from pathlib import Path
+
+from mmengine.dist import all_gather_object, broadcast_object_list, get_rank, is_main_process
 from mmengine.runner import IterBasedTrainLoop
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 from mmocr.registry import LOOPS
 from torch.utils.data import DataLoader
 
+from odm_mmocr.checkpoints.saving import written_whole
+
 from .seeding import seed_step
 from .stopping import shield_workers
+
+LAST_VALIDATION = 'last_validation'  # file beside MMEngine's last_checkpoint
 
 
 @LOOPS.register_module()
@@ -17,7 +23,8 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
     MMEngine draws and throws away every batch up to the iteration it resumes from. A sampler
     with ``seek(position)``, such as :class:`SeededInfiniteSampler`, is told where to go on
     instead. Every step has a random state of its own (:func:`seed_step`), so that an interrupted
-    run ends as an unbroken one.
+    run ends as an unbroken one. A checkpoint is written before the validation of its iteration;
+    where a stop cut that off, it is made up for before the first step.
 
     Args:
         runner, dataloader, max_iters, val_begin, val_interval, dynamic_intervals: As in
@@ -48,12 +55,17 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             )
         if self._iter > 0:
             self.seek(self._iter)
+            self._decide_current_val_interval()
+            if self.must_validate() and self.last_validation() != self._iter:
+                self.validate()
+        elif is_main_process():
+            self._noted.unlink(missing_ok=True)  # of an earlier training
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             self.run_iter(self.next_batch())
             self._decide_current_val_interval()
             if self.must_validate():
-                self.runner.val_loop.run()
+                self.validate()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
@@ -87,6 +99,26 @@ class ResumableIterTrainLoop(IterBasedTrainLoop):
             and self._iter >= self.val_begin
             and (self._iter % self.val_interval == 0 or self._iter == self._max_iters)
         )
+
+    def validate(self) -> None:
+        """Validate, and note in the work directory that this is done."""
+        self.runner.val_loop.run()
+        if is_main_process():
+            with written_whole(self._noted) as file:
+                file.write(str(self._iter).encode())
+
+    def last_validation(self) -> int:
+        """Iteration of the last validation that came to its end in this work directory, or -1."""
+        found = [-1]
+        if is_main_process() and self._noted.is_file():
+            text = self._noted.read_text()
+            found = [int(text) if text.isdecimal() else -1]
+        broadcast_object_list(found)
+        return found[0]
+
+    @property
+    def _noted(self) -> Path:
+        return Path(self.runner.work_dir, LAST_VALIDATION)
 
     def seek(self, iteration: int) -> None:
         """Let the next batch be the one that belongs to ``iteration``."""
