@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -219,7 +220,9 @@ class Ablation:
             for place in sorted((self._detectors / 'runs').glob(f'{start}_*')):
                 places[f'detector {place.name}'] = place
             for name, place in places.items():
-                if (place / FAILURE).is_file() and read_result(place) is None:
+                if read_result(place) is not None:
+                    continue
+                with suppress(FileNotFoundError):  # another program may try it again
                     told.append(f'{name}: {(place / FAILURE).read_text(encoding="utf-8")}')
             if start in self._misfits:
                 told.append(f'detectors from {start}: {self._misfits[start]}')

@@ -122,6 +122,8 @@ class Finetuning:
     holdout: float = 0.1
 
     def __post_init__(self) -> None:
+        for name in ('fractions', 'seeds', 'lr_factors', 'batch_norm'):
+            _check_list(getattr(self, name), f'finetune.{name}')
         if wrong := set(self.batch_norm) - set(STATISTICS):
             raise ValueError(
                 f'finetune.batch_norm: {", ".join(map(repr, wrong))} is neither of '
@@ -184,6 +186,7 @@ class AblationPlan:
                     f'{self.name}: the variant {variant.name!r} is to be None, since the name '
                     'stands for random weights; give another name'
                 )
+        _check_list(self.seeds, f'{self.name}: seeds')
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(
                 f'{self.name}: seeds are different whole numbers from 0, not {self.seeds}'
@@ -240,6 +243,8 @@ def load_plan(
         if not isinstance(given.get(section), dict):
             raise ValueError(f'{title}: {section} is missing, a dictionary; it has {list(given)}')
     finetune = given.get('finetune')
+    if not isinstance(finetune, dict | None):
+        raise ValueError(f'{title}: finetune is {finetune!r}; a dictionary is needed, or None')
     return AblationPlan(
         name=title,
         pretrain=_section(Pretraining, given['pretrain'], f'{title}: pretrain'),
@@ -306,6 +311,11 @@ def _section(kind: type, said: Mapping[str, Any], where: str) -> Any:
 def _check_whole(value: Any, least: int, what: str) -> None:
     if value is not None and (not isinstance(value, int) or value < least):
         raise ValueError(f'{what} is a whole number from {least}, not {value!r}')
+
+
+def _check_list(value: Any, what: str) -> None:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f'{what} is a list, not {value!r}')
 
 
 def _refuse_unknown(given: Mapping[str, Any], known: Sequence[str], where: str) -> None:

@@ -153,7 +153,7 @@ class Executor:
                 error = self._train(run, folder, slot, lock)
             finally:
                 self._slots.put(slot)
-            if error:
+            if error and not self._stopped.is_set():  # else it was stopped, and goes on next time
                 with written_whole(folder / FAILURE) as file:
                     file.write(error.encode())
             return Outcome(run, read_result(folder), error, time.monotonic() - started)

@@ -34,7 +34,7 @@ class Start:
     fingerprint: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Recipe:
     """What is searched for each start, so that each is shown at its best.
 

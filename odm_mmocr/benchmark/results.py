@@ -64,6 +64,8 @@ def finished_run(outcome: Outcome) -> FinishedRun:
 def choose_recipes(searched: Iterable[FinishedRun]) -> dict[tuple[str, float], Recipe]:
     """Choose for each start and share of the labels what did best on the images held out.
 
+    Of equals it is the smallest learning rate, in whatever order they were made.
+
     Args:
         searched: The runs of the search.
 
@@ -71,7 +73,7 @@ def choose_recipes(searched: Iterable[FinishedRun]) -> dict[tuple[str, float], R
         By name of the start and share.
     """
     best: dict[tuple[str, float], FinishedRun] = {}
-    for run in searched:
+    for run in sorted(searched, key=lambda run: run.run.recipe):
         key = run.run.start, run.run.fraction
         if key not in best or _judged(run) > _judged(best[key]):
             best[key] = run
@@ -158,6 +160,11 @@ def _judged(run: FinishedRun) -> float:
 
 
 def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
-    """Mean of one or more values, and their standard deviation (of a sample); 0 for one value."""
+    """Mean of one or more values, and their standard deviation (of a sample); 0 for one value.
+
+    Both are NaN where a value is.
+    """
     values = list(values)
+    if any(map(math.isnan, values)):
+        return math.nan, math.nan
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0

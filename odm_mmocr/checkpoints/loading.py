@@ -122,7 +122,8 @@ def latest_checkpoint(work_dir: str | os.PathLike) -> Path | None:
     logged and the one before it is taken.
 
     Args:
-        work_dir: Folder of the run. It may have been moved since.
+        work_dir: Folder of the run. It may have been moved or copied since: a file in it comes
+            before one at the place where it was saved.
 
     Returns:
         Path of the checkpoint, or None where the run has saved none.
@@ -137,7 +138,7 @@ def latest_checkpoint(work_dir: str | os.PathLike) -> Path | None:
     saved = sorted(folder.glob('*.pth'), key=_number, reverse=True)
     numbered = [path for path in saved if _number(path) >= 0]
     if named.name:
-        last = next((p for p in (named, folder / named.name) if p.is_file()), None)
+        last = next((p for p in (folder / named.name, named) if p.is_file()), None)
         if last is None:
             raise FileNotFoundError(
                 f'{pointer} names {named}, which is gone; checkpoints in that folder: '

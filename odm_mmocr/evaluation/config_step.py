@@ -139,7 +139,7 @@ def optim_wrapper_for(cfg: dict, setting: StepSetting) -> dict:
     wrapper = {key: value for key, value in cfg.items() if key not in ('dtype', 'cpu_bfloat16')}
     if dtype is None or setting.device == 'cpu':
         wrapper.pop('loss_scale', None)
-        wrapper['type'] = 'OptimWrapper' if dtype is None else 'CpuAmpOptimWrapper'
+        wrapper['type'] = 'FiniteOptimWrapper' if dtype is None else 'CpuAmpOptimWrapper'
     else:
         wrapper.update(type='AutoAmpOptimWrapper', dtype=str(dtype).removeprefix('torch.'))
     return wrapper

@@ -93,12 +93,13 @@ def rank_own(queries: np.ndarray, items: np.ndarray, own: np.ndarray) -> np.ndar
         own: bool (Q, I), at least one item for each query.
 
     Returns:
-        int (Q,), 1 for the most similar; items not its own that are as similar stand before.
+        int (Q,), 1 for the most similar; items not its own that are as similar stand before,
+        and where a feature is NaN all do.
     """
     ranks = np.empty(len(queries), np.int64)
     for start in range(0, len(queries), _BLOCK):
         block = slice(start, start + _BLOCK)
         similarity = queries[block] @ items.T
         best = np.where(own[block], similarity, -np.inf).max(1, keepdims=True)
-        ranks[block] = 1 + ((similarity >= best) & ~own[block]).sum(1)
+        ranks[block] = 1 + (~(similarity < best) & ~own[block]).sum(1)
     return ranks

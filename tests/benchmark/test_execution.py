@@ -115,6 +115,7 @@ def test_stop_ends_the_processes_too(tmp_path):
         ['pgrep', '-f', str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert not alive.stdout.strip()
+    assert not list(tmp_path.glob('*/failure.txt'))  # stopped, not failed
 
 
 def test_lock_outlives_the_program_that_is_killed(tmp_path):

@@ -1,7 +1,16 @@
+import itertools
+import math
+
 import pytest
 
 from odm_mmocr.benchmark import Outcome, Recipe, Run
-from odm_mmocr.benchmark.results import FinishedRun, choose_recipes, finished_run, summarise
+from odm_mmocr.benchmark.results import (
+    FinishedRun,
+    choose_recipes,
+    finished_run,
+    mean_and_deviation,
+    summarise,
+)
 
 RECIPE = Recipe()
 
@@ -48,6 +57,18 @@ def test_recipe_that_has_diverged_is_not_chosen():
         made('a', [0.0], recipe=slow, holdout=0.0),
     ]
     assert choose_recipes(runs) == choose_recipes(runs[::-1]) == {('a', 0.1): slow}
+
+
+def test_of_equal_recipes_the_same_one_is_chosen_in_any_order():
+    recipes = Recipe(3.0), Recipe(0.3), Recipe(0.3, frozen_statistics=True)
+    runs = [made('a', [0.0], recipe=recipe, holdout=0.0) for recipe in recipes]
+    for order in itertools.permutations(runs):
+        assert choose_recipes(order) == {('a', 0.1): Recipe(0.3)}
+
+
+@pytest.mark.parametrize('values', [[math.nan], [0.5, math.nan], [math.nan, math.nan]])
+def test_mean_of_what_is_no_number(values):
+    assert all(map(math.isnan, mean_and_deviation(values)))
 
 
 def test_rows_by_hand():

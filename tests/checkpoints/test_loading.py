@@ -62,6 +62,12 @@ def test_latest_checkpoint(tmp_path):
     # The run has been moved: the path in the file is the one from before.
     (tmp_path / 'last_checkpoint').write_text('/elsewhere/iter_2.pth')
     assert latest_checkpoint(tmp_path) == tmp_path / 'iter_2.pth'
+    # The run has been copied: the original may have been trained anew.
+    other = tmp_path / 'other'
+    other.mkdir()
+    save_run(other, 2)
+    (tmp_path / 'last_checkpoint').write_text(str(other / 'iter_2.pth'))
+    assert latest_checkpoint(tmp_path) == tmp_path / 'iter_2.pth'
     (tmp_path / 'last_checkpoint').write_text('/elsewhere/iter_3.pth')
     with pytest.raises(FileNotFoundError, match=r'iter_3\.pth, which is gone.*iter_2\.pth'):
         latest_checkpoint(tmp_path)

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -76,6 +78,11 @@ def test_constant_features_find_nothing():
         'odm/i2t_recall@1': 0, 'odm/t2i_recall@1': 0,
         'odm/i2t_recall@3': 0, 'odm/t2i_recall@3': 0,
     }  # fmt: skip
+
+
+def test_features_that_are_no_numbers_find_nothing():
+    samples = [sample([math.nan, 0], [1, 0], [word]) for word in 'abcd']
+    assert set(evaluate(samples, ks=(1, 3)).values()) == {0}
 
 
 def test_a_choice_of_no_more_than_k_says_nothing():

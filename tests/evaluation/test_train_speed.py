@@ -262,7 +262,7 @@ def test_name_of_a_config_tells_its_options():
 
 def test_precision_replaces_that_of_the_config():
     cfg = load_config('odm_pretrain.py').optim_wrapper
-    for precision, kind in (('fp32', 'OptimWrapper'), ('bf16', 'CpuAmpOptimWrapper')):
+    for precision, kind in (('fp32', 'FiniteOptimWrapper'), ('bf16', 'CpuAmpOptimWrapper')):
         wrapper = optim_wrapper_for(cfg, replace(SMALL, precision=precision))
         assert wrapper == dict(type=kind, optimizer=cfg.optimizer, paramwise_cfg=cfg.paramwise_cfg)
     wrapper = optim_wrapper_for(cfg, replace(SMALL, device='cuda', precision='fp16'))
