@@ -19,6 +19,9 @@ from PIL import Image, UnidentifiedImageError
 
 ROOTS_VARIABLE = 'ODM_IMAGE_ROOTS'
 PIXELS_VARIABLE = 'ODM_MAX_PIXELS'
+# As MMOCR loads images: 8 bits, three channels, as they are stored whatever their EXIF orientation.
+# That is where polygons of annotations are, in all of the package.
+OWN_PIXELS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 MAX_PIXELS = 100_000_000
 LARGEST_LIMIT = 178_956_970  # above it Pillow itself refuses to read a header
 # Of a file for each pixel that is allowed: four channels of 16 bits, uncompressed.
@@ -40,13 +43,19 @@ class ImageHeader(NamedTuple):
     Attributes:
         width, height: Pixels, before the EXIF orientation is applied.
         format: Name that Pillow has for it, such as ``JPEG``.
-        orientation: EXIF orientation, 1 to 8; None where there is none.
+        orientation: EXIF orientation, 1 to 8; None where there is none, and of TIFF, which OpenCV
+            turns upright itself, whatever it is told.
     """
 
     width: int
     height: int
     format: str
     orientation: int | None
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether the orientation shows the image turned or mirrored against its own pixels."""
+        return self.orientation in range(2, 9)
 
 
 def max_pixels() -> int:
@@ -120,7 +129,7 @@ def read_header(source: Source, name: str | None = None) -> ImageHeader:
                 if image.format == 'PNG':
                     _check_chunks(image.fp)
                 # Asking a PNG for EXIF data that it has not before its pixels would decode these.
-                asked = image.format != 'PNG' or 'exif' in image.info
+                asked = 'exif' in image.info if image.format == 'PNG' else image.format != 'TIFF'
                 if asked and width * height <= limit:
                     orientation = image.getexif().get(_ORIENTATION)
                 else:
@@ -147,21 +156,22 @@ def read_header(source: Source, name: str | None = None) -> ImageHeader:
     return header
 
 
-def read_image(path: str | os.PathLike, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
+def read_image(path: str | os.PathLike, name: str | None = None) -> np.ndarray:
     """Read and decode an image file whose header has been read first.
 
     Args:
         path: The file.
-        flags: Of ``cv2.imdecode``.
+        name: What messages call it; None: its path.
 
     Returns:
-        What OpenCV makes of it: with the default flags uint8 (H, W, 3), BGR.
+        Its own pixels (:data:`OWN_PIXELS`), uint8 (H, W, 3), BGR.
 
     Raises:
         OSError, ValueError: As :func:`read_header`, or the pixels are damaged.
     """
-    read_header(path)
-    return decode_image(np.fromfile(path, np.uint8), flags, os.fspath(path))
+    name = name or os.fspath(path)
+    read_header(path, name)
+    return decode_image(np.fromfile(path, np.uint8), OWN_PIXELS, name)
 
 
 def decode_image(data: np.ndarray, flags: int, name: str) -> np.ndarray:
@@ -185,6 +195,25 @@ def decode_image(data: np.ndarray, flags: int, name: str) -> np.ndarray:
             'or convert it again'
         )
     return image
+
+
+def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Write a picture.
+
+    Args:
+        path: The file, whose suffix says the format; its folder is made where needed.
+        image: uint8 (H, W, 3), BGR, or (H, W).
+
+    Raises:
+        OSError: It cannot be written there, or there is no format of that suffix.
+    """
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    try:
+        written = cv2.imwrite(os.fspath(path), image)
+    except cv2.error:  # of the suffix
+        written = False
+    if not written:
+        raise OSError(f'{path} cannot be written; is it a .png or .jpg?')
 
 
 def is_inside(path: str | os.PathLike, root: str | os.PathLike) -> bool:

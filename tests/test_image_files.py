@@ -70,6 +70,17 @@ def test_orientation(tmp_path, suffix):
     exif[0x0112] = 6
     image.save(path, exif=exif)
     assert read_header(path)[:2] == (30, 20) and read_header(path).orientation == 6
+    assert read_header(path).is_turned
+    assert read_image(path).shape == (20, 30, 3)
+
+
+def test_tiff_is_what_opencv_makes_of_it(tmp_path):
+    image, path = Image.new('RGB', (30, 20)), tmp_path / 'a.tif'
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(path, exif=exif)
+    assert read_image(path).shape == (30, 20, 3)
+    assert read_header(path)[:2] == (20, 30) and not read_header(path).is_turned
 
 
 def test_a_png_that_claims_gigabytes_in_a_chunk(tmp_path):

@@ -20,12 +20,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mmengine.registry import init_default_scope
-from mmocr.registry import DATASETS
 from torch.utils.data import Dataset
 
 import odm_mmocr  # noqa: F401, registers
 from odm_mmocr.checkpoints import ConfigOptions, load_config
 from odm_mmocr.datasets.annotation_files import read_annotations
+from odm_mmocr.datasets.pipelines import build_dataset
 from odm_mmocr.evaluation.data_speed import (
     Figure,
     LabelSpeed,
@@ -88,7 +88,7 @@ def load_pipeline(args: argparse.Namespace) -> tuple[str, Dataset]:
         root = Path(args.data_root).resolve() if args.data_root else path.parent
         cfg.train_dataloader.dataset.dataset.update(ann_file=str(path), data_root=str(root))
     init_default_scope(cfg.get('default_scope', 'mmocr'))
-    return Path(cfg.filename).name, DATASETS.build(cfg.train_dataloader.dataset)
+    return Path(cfg.filename).name, build_dataset(cfg.train_dataloader.dataset, cfg.filename)
 
 
 def print_figure(name: str, figure: Figure, unit: str) -> None:

@@ -8,7 +8,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 
 from odm_mmocr.checkpoints import (
@@ -28,6 +27,7 @@ from odm_mmocr.checkpoints.architecture import (
     effective_normalization,
 )
 from odm_mmocr.checkpoints.export import DEFAULT_PREPROCESSOR
+from odm_mmocr.devices import find_device
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -63,15 +63,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--half', action='store_true', help='store convolutions in half precision: half the size'
     )
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    parser.add_argument('--device', default=device, help='for --recalibrate (default: %(default)s)')
+    parser.add_argument('--device', help='for --recalibrate (default: a GPU where there is one)')
     args = parser.parse_args(argv)
     if args.recalibrate < 0:
         parser.error(f'--recalibrate {args.recalibrate}: a number of batches is needed')
     if args.recalibrate and not args.config:
         parser.error('--recalibrate: give the data with --config, such as the pre-training config')
-    if args.device.startswith('cuda') and not torch.cuda.is_available():
-        parser.error(f'--device {args.device}: no CUDA here, take cpu')
+    try:
+        args.device = find_device(args.device)
+    except ValueError as error:
+        parser.error(str(error))
     return args
 
 

@@ -238,6 +238,15 @@ def print_report(report: Report, published: dict) -> None:
         print(f'warning: {line}', file=sys.stderr)
     for line in first_problems(report.problems, SHOWN_PROBLEMS):
         print(line, file=sys.stderr)
+    if report.turned:
+        print(
+            f'warning: {len(report.turned):,} images are shown turned or mirrored by their EXIF '
+            'orientation, but training loads them as they are stored, and takes the polygons to be '
+            'there. Where they were annotated as shown, store them upright and prepare again:',
+            file=sys.stderr,
+        )
+        for line in first_problems(report.turned, SHOWN_PROBLEMS):
+            print(line, file=sys.stderr)
     for path in report.kept:
         print(f'kept {path} (--overwrite makes it anew)')
     for path in report.written:
@@ -251,12 +260,18 @@ def print_report(report: Report, published: dict) -> None:
 
 
 def folders_outside(annotations: list[Path]) -> list[str]:
-    """Folders of images outside of their annotation's folder, by the first image of each."""
+    """Folders of images outside of their annotation's folder, by the first image of each.
+
+    Raises:
+        ValueError: An annotation, as one that was there before, is malformed.
+    """
     outside = set()
     for annotation in annotations:
         with open(annotation, 'rb') as file:
             for entry, *_ in AnnotationStream(file, str(annotation)):
-                image = os.path.join(annotation.parent, entry['img_path'])
+                if not isinstance(name := entry.get('img_path'), str):
+                    raise ValueError(f'{annotation}: expected a string "img_path", found {name!r}')
+                image = os.path.join(annotation.parent, name)
                 if not is_inside(image, annotation.parent):
                     outside.add(os.path.dirname(os.path.realpath(image)))
                 break
@@ -274,7 +289,12 @@ def main(arguments: list[str] | None = None) -> int:
         print('stopped; a long run goes on here when it is started again', file=sys.stderr)
         return 130
     print_report(report, published)
-    if outside := folders_outside([*report.written, *report.kept]):
+    try:
+        outside = folders_outside([*report.written, *report.kept])
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    if outside:
         print(
             f'the images lie outside of {args.out or args.root}, and training opens them only with '
             f'{ROOTS_VARIABLE}={os.pathsep.join(outside)} in the environment'

@@ -23,6 +23,7 @@ from odm_mmocr.pseudo_label import (
     RapidOCREngine,
     RecordedReadings,
     Shard,
+    WordFilter,
     open_source,
     read_images,
     read_in_processes,
@@ -31,6 +32,11 @@ from odm_mmocr.pseudo_label import (
 from odm_mmocr.pseudo_label.engines import LONGER_SIDE, SHORTER_SIDE
 
 NONE = ('none', 'off')
+WHOLE = '0/1'  # the shard that has all images
+ENGINE_OPTIONS = {
+    'recorded': ('recorded',),
+    'mmocr': ('det', 'det_weights', 'rec', 'rec_weights'),
+}
 FILTERS = {
     'min_score': (float, 'least score of the recogniser, 0 to 1'),
     'min_detection_score': (float, 'least score of the detector, 0 to 1'),
@@ -108,7 +114,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar='SECONDS',
         help='most that an image may take (default %(default)s)',
     )
-    run.add_argument('--shard', default='0/1', metavar='I/N', help='read this share only')
+    run.add_argument('--shard', default=WHOLE, metavar='I/N', help='read this share only')
     run.add_argument('--restart', action='store_true', help='forget what has been read before')
     run.add_argument(
         '--retry-failed', action='store_true', help='try images again that could not be read'
@@ -152,10 +158,20 @@ def _optional(kind: type, text: str) -> object:
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if bool(args.images) == bool(args.merge):
         parser.error('give images to read, or --merge and files of readings')
+    if args.merge and args.shard != WHOLE:
+        parser.error('--merge joins all shards: leave out --shard')
     if args.engine == 'recorded' and not args.recorded:
         parser.error('--engine recorded needs --recorded FILE')
     if args.engine == 'mmocr' and not (args.det and args.rec):
         parser.error('--engine mmocr needs --det and --rec')
+    for engine, options in ENGINE_OPTIONS.items():
+        for name in options:
+            if args.engine != engine and getattr(args, name) is not None:
+                parser.error(f'--{name.replace("_", "-")} needs --engine {engine}')
+    if args.gpus and args.ray is None:
+        parser.error('--gpus needs --ray')
+    if args.words is not None and args.min_plausibility is None:
+        parser.error('--words needs --min-plausibility')
     for pair in args.backend_args:
         if '=' not in pair:
             parser.error(f'--backend-args {pair}: expected KEY=VALUE')
@@ -202,7 +218,7 @@ def choose_runner(args: argparse.Namespace) -> partial:
 
 
 def read(args: argparse.Namespace, shard: Shard) -> tuple[Path, bool]:
-    """Read the images; the file of readings, and whether any image could be read."""
+    """Read the images; the file of readings, and whether any image, if any, could be read."""
     backend_args = dict(pair.split('=', 1) for pair in args.backend_args)
     source = open_source(args.images, backend_args or None, args.root)
     make_engine, settings = choose_engine(args)
@@ -221,7 +237,8 @@ def read(args: argparse.Namespace, shard: Shard) -> tuple[Path, bool]:
         args.restart,
         args.retry_failed,
     )
-    return path, progress.failed < progress.total
+    # A shard without images has none that could not be read.
+    return path, not progress.total or progress.failed < progress.total
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -231,23 +248,24 @@ def main(arguments: list[str] | None = None) -> int:
         shard = Shard.parse(args.shard)
         chosen = {name: getattr(args, name) for name in FILTERS}
         settings = FilterSettings(**chosen, read_back=args.read_back)
+        WordFilter(settings)  # a file that it lacks is told now, not when all has been read
         readings, any_read = (args.merge, True) if args.merge else read(args, shard)
         if shard.count > 1:
             print(
                 f'shard {shard.number} of {shard.count} is read; when all are: --merge '
                 f'{Shard.path(Shard(0, shard.count), args.out.with_suffix(".readings.jsonl"))} …'
             )
-            return 0
-        readings = readings if args.merge else [readings]
-        report = write_annotations(readings, args.out, settings, args.keep_empty)
+        else:
+            readings = readings if args.merge else [readings]
+            report = write_annotations(readings, args.out, settings, args.keep_empty)
+            print('\n'.join(report.lines()))
+            print(f'wrote {args.out}')
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('\ninterrupted: the same command goes on from here', file=sys.stderr)
         return 130
-    print('\n'.join(report.lines()))
-    print(f'wrote {args.out}')
     if not any_read:
         print('error: none of the images could be read', file=sys.stderr)
         return 1

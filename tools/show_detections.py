@@ -11,11 +11,9 @@ import argparse
 import sys
 from pathlib import Path
 
-import cv2
-
 from odm_mmocr.datasets.annotation_files import read_annotations
 from odm_mmocr.evaluation.end_to_end_run import MMOCRDetector
-from odm_mmocr.image_files import read_image
+from odm_mmocr.image_files import read_image, write_image
 from odm_mmocr.visualization.detections import detection_sheet
 
 
@@ -59,6 +57,8 @@ def load_detectors(args: argparse.Namespace) -> dict[str, MMOCRDetector]:
         config, comma, weights = files.partition(',')
         if not (title and equals and config and comma and weights):
             raise ValueError(f'{text!r} is no detector: TITLE=CONFIG,WEIGHTS')
+        if title in detectors:
+            raise ValueError(f'two detectors are called {title}')
         detectors[title] = MMOCRDetector(config, weights, args.device)
     return detectors
 
@@ -69,24 +69,14 @@ def draw(args: argparse.Namespace) -> int:
     chosen = annotated[args.skip : args.skip + args.num]
     if not chosen:
         raise ValueError(f'--skip {args.skip}: {args.annotations} has {len(annotated)} images')
-    images = []
-    for item in chosen:
-        # As MMOCR's detectors load them: whatever the EXIF orientation says.
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        images.append(read_image(item.path, flags))
+    images = [read_image(item.path) for item in chosen]
     truths = [([w.polygon for w in i.words], [w.ignored for w in i.words]) for i in chosen]
     found = {
         title: [detector(image) for image in images]
         for title, detector in load_detectors(args).items()
     }
     sheet = detection_sheet(images, truths, found, args.threshold, args.width)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        written = cv2.imwrite(str(args.out), sheet)
-    except cv2.error:
-        written = False
-    if not written:
-        raise OSError(f'{args.out} cannot be written; is it a .png or .jpg?')
+    write_image(args.out, sheet)
     return len(images)
 
 

@@ -8,8 +8,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import cv2
-
 import odm_mmocr  # noqa: F401, registers
 from odm_mmocr.apis import (
     build_model,
@@ -19,6 +17,7 @@ from odm_mmocr.apis import (
     validation_samples,
 )
 from odm_mmocr.checkpoints import load_config
+from odm_mmocr.image_files import write_image
 from odm_mmocr.visualization import prediction_sheet
 
 
@@ -38,9 +37,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default=Path('predictions.png'), help='the picture')
     parser.add_argument('--device', default='cpu')
     args = parser.parse_args()
-    args.titles = args.titles or [Path(path).stem for path in args.checkpoints]
+    stems = [Path(path).stem for path in args.checkpoints]
+    args.titles = args.titles or (stems if len(set(stems)) == len(stems) else args.checkpoints)
     if len(args.titles) != len(args.checkpoints):
         parser.error(f'{len(args.titles)} titles for {len(args.checkpoints)} checkpoints')
+    if len(set(args.titles)) < len(args.titles):
+        parser.error(f'{", ".join(args.titles)}: a title stands twice; tell them by --titles')
     if args.num < 1:
         parser.error(f'--num {args.num}: at least 1')
     return args
@@ -63,9 +65,10 @@ def main() -> None:
         print(figures_table(figures))
     images = [sample['inputs'].permute(1, 2, 0).numpy() for sample in samples]
     sheet = prediction_sheet(images, [sample['data_samples'] for sample in samples], predictions)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(args.out), sheet):
-        sys.exit(f'error: {args.out} cannot be written; is it a .png or .jpg?')
+    try:
+        write_image(args.out, sheet)
+    except OSError as error:
+        sys.exit(f'error: {error}')
     print(f'{len(samples)} samples drawn to {args.out}')
 
 

@@ -59,7 +59,7 @@ def prepare(args: argparse.Namespace) -> Config:
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(cfg.filename).stem}'
     if args.launcher != 'none' and not torch.cuda.is_available():
         raise ValueError(f'--launcher {args.launcher} needs CUDA')
-    if 'test_dataloader' not in cfg or 'test_evaluator' not in cfg:
+    if not (cfg.get('test_dataloader') and cfg.get('test_evaluator')):
         raise ValueError(f'{args.config} has no test_dataloader and test_evaluator')
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
@@ -122,6 +122,10 @@ def main() -> None:
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         if local:
             check_fit(weights, runner.model, args.checkpoint, allow_more=True)
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f'error: {error}')
+    try:
+        runner.test_loop  # noqa: B018, builds data and metrics
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f'error: {error}')
     try:

@@ -9,10 +9,9 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from mmocr.datasets.transforms import LoadOCRAnnotations
-from mmocr.registry import DATASETS
 
 from odm_mmocr.datasets import SampleIndex, SeededDataset
-from odm_mmocr.datasets.pipelines import find_pipelines
+from odm_mmocr.datasets.pipelines import build_dataset, find_pipelines
 from odm_mmocr.datasets.transforms import PackODMInputs, RenderDestylizedLabel
 from odm_mmocr.rendering import Undrawable, render_words
 from odm_mmocr.rendering.fonts import FontSpec
@@ -54,8 +53,8 @@ class LabelBrowser:
 
     Raises:
         FileNotFoundError: A file of annotations or fonts does not exist.
-        ValueError: The config has no data of that split, its annotations have no texts, or fonts
-            are given though the pipeline renders labels.
+        ValueError: The config has no data of that split or wrong settings of it, its annotations
+            have no texts, or fonts are given though the pipeline renders labels.
     """
 
     def __init__(self, cfg: Config, split: str = 'train', fonts: FontSpec = None) -> None:
@@ -63,7 +62,7 @@ class LabelBrowser:
         if not loader or 'dataset' not in loader:
             raise ValueError(f'{cfg.filename} has no {split}_dataloader with a dataset')
         init_default_scope(cfg.get('default_scope', 'mmocr'))
-        dataset = DATASETS.build(loader.dataset)
+        dataset = build_dataset(loader.dataset, cfg.filename)
         pipelines = find_pipelines(dataset)
         if not pipelines:
             raise ValueError(f'{cfg.filename}: {type(dataset).__name__} has no pipeline')

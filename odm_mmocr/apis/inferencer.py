@@ -32,6 +32,7 @@ from rich.progress import (
 from odm_mmocr.checkpoints import load_checkpoint, load_config, walk_settings
 from odm_mmocr.checkpoints.saving import written_whole
 from odm_mmocr.datasets.transforms import PackODMInputs
+from odm_mmocr.devices import find_device
 from odm_mmocr.pseudo_label import OCREngine, RapidOCREngine, ReadWord, split_line
 from odm_mmocr.structures import ODMDataSample
 from odm_mmocr.visualization.inference import draw_prediction
@@ -98,7 +99,7 @@ class ODMInferencer:
     ):
         if model is None and weights is None:
             raise ValueError('neither model nor weights are given; give a config or a checkpoint')
-        self.device = _find_device(device)
+        self.device = find_device(device)
         content = None
         if weights is not None:
             content = load_checkpoint(weights)
@@ -460,21 +461,6 @@ def _track(total: int, shown: bool) -> Iterator[Callable[[], None]]:
     with Progress(*columns, disable=not shown) as bar:
         task = bar.add_task('Inference', total=total)
         yield lambda: bar.advance(task)
-
-
-def _find_device(device: str | None) -> torch.device:
-    if device is None:
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f'device={device!r} is no device; expected such as cpu, cuda:0') from error
-    if found.type == 'cuda' and (found.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f'device={device!r}: PyTorch sees {torch.cuda.device_count()} GPUs; give cpu, or None '
-            'for what there is'
-        )
-    return found
 
 
 def _without_training(cfg: Config) -> Config:

@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from mmocr.registry import DATASETS, EVALUATOR, MODELS
 
 from odm_mmocr.checkpoints import check_fit, load_checkpoint, read_config_text, require_registered
+from odm_mmocr.devices import find_device
 from odm_mmocr.models import ODM
 
 # Parts without which there is no prompt and no drawing.
@@ -43,9 +44,10 @@ def build_model(
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: The config has another model, or the checkpoint does not fit: the message
-            names what it lacks, or the first keys that differ.
+        ValueError: There is no such device, the config has another model, or the checkpoint does
+            not fit: the message names what it lacks, or the first keys that differ.
     """
+    place = find_device(device)
     init_default_scope(cfg.get('default_scope', 'mmocr'))
     _check_is_odm(cfg)
     torch.manual_seed(cfg.get('randomness', {}).get('seed') or 0)
@@ -59,7 +61,7 @@ def build_model(
         check_is_whole(content, str(checkpoint))
         check_fit(weights, model, str(checkpoint))
         model.load_state_dict(weights, strict=False)
-    return model.to(device).eval()
+    return model.to(place).eval()
 
 
 def check_is_whole(content: Mapping, source: str) -> None:

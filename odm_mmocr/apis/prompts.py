@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from odm_mmocr.datasets.vocabulary import Vocabulary
+from odm_mmocr.datasets.vocabulary import Vocabulary, as_drawn
 from odm_mmocr.pseudo_label import ReadWord
 
 from .inputs import InputImage
@@ -80,7 +80,7 @@ def read_words(path: str | os.PathLike) -> Words:
 
 
 def check_words(words: Iterable[str], vocabulary: Vocabulary, label: str) -> list[str]:
-    """Check a prompt; surrounding blanks are dropped, and words that stand in it before.
+    """Check a prompt; words become those of :func:`.as_drawn`, and stand in it once.
 
     Args:
         words: The words.
@@ -100,7 +100,7 @@ def check_words(words: Iterable[str], vocabulary: Vocabulary, label: str) -> lis
             raise ValueError(
                 f'{label}: the word {word!r} is a {type(word).__name__}; expected strings'
             )
-        text = word.strip()
+        text = as_drawn(word)
         if not text:
             raise ValueError(
                 f'{label}: the word {word!r} is blank; leave it out (an empty list is a prompt of '
@@ -136,7 +136,8 @@ def choose_read_words(
     """
     scores: dict[str, float] = {}
     for word in read:
-        scores[word.text] = max(word.score, scores.get(word.text, 0.0))
+        text = as_drawn(word.text)
+        scores[text] = max(word.score, scores.get(text, 0.0))
     left_out = {}
     longest = vocabulary.max_characters - 1
     for text in scores:

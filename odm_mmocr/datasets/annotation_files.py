@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from odm_mmocr.image_files import check_file, check_inside
+from odm_mmocr.image_files import check_file, check_inside, max_pixels
 
 from .preparers.packers import image_size
 from .preparers.parsers import UNREADABLE, parse_icdar_line
@@ -144,7 +144,7 @@ def parse_polygon_line(line: str) -> tuple[np.ndarray, str, bool]:
     Args:
         line: ``x1,y1,…,x4,y4,text``, see :func:`parse_icdar_line`, or, for curved text, 6 or more
             points, an even number. Marks ``####`` before the text, as CTW1500 has them, are
-            dropped.
+            dropped; its order of points, which is another, stays.
 
     Returns:
         Polygon float64 (k, 2), text, and whether it is unreadable (``###`` or empty).
@@ -246,6 +246,12 @@ def _read_json(path: Path, folder: Path) -> tuple[list[AnnotatedImage], list[str
             except (OSError, ValueError) as error:
                 problems.append(f'{name}: neither "height" and "width" nor an image: {error}')
                 continue
+        if min(shape) < 1 or shape[0] * shape[1] > max_pixels():
+            problems.append(
+                f'{name}: expected a "height" and "width" of 1 to {max_pixels():,} pixels in all, '
+                f'found {shape[0]} and {shape[1]}'
+            )
+            continue
         words = []
         for index, instance in enumerate(instances):
             try:
@@ -254,7 +260,7 @@ def _read_json(path: Path, folder: Path) -> tuple[list[AnnotatedImage], list[str
                 problems.append(f'{name}: instance {index}: {error}')
                 continue
             try:
-                word = word._replace(score=_parse_score(instance))
+                word = word._replace(score=parse_score(instance))
             except ValueError as error:
                 problems.append(f'{name}: instance {index}: {error}; left out the score alone')
             words.append(word)
@@ -286,7 +292,12 @@ def _parse_instance(instance: dict, place: str) -> AnnotatedWord:
     return AnnotatedWord(polygon, text, ignored, place, rejected=rejected)
 
 
-def _parse_score(instance: dict) -> float | None:
+def parse_score(instance: dict) -> float | None:
+    """The ``score`` of an instance, 0 to 1; None where there is none.
+
+    Raises:
+        ValueError: It is something else.
+    """
     score = instance.get('score')
     if score is None:
         return None

@@ -1,9 +1,27 @@
-"""What is inside data sets that wrap or join others."""
+"""Data sets of configs, and what is inside those that wrap or join others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmengine.dataset import Compose
+from mmocr.registry import DATASETS
 from torch.utils.data import Dataset
+
+
+def build_dataset(config: Mapping, source: str) -> Dataset:
+    """Build a data set as a user's config has it, options of a command line perhaps merged in.
+
+    Args:
+        config (Mapping): Config of the data set.
+        source (str): What messages call the config, its file.
+
+    Raises:
+        ValueError: A setting is unknown or of another kind than the data set takes.
+        Exception: What the data set itself raises, such as `FileNotFoundError`.
+    """
+    try:
+        return DATASETS.build(config)
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f'the data set of {source} cannot be built: {error}') from error
 
 
 def walk_datasets(dataset: Dataset) -> Iterator[Dataset]:

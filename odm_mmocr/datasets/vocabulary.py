@@ -1,5 +1,6 @@
 """The characters that the text encoder knows, and words as their ids."""
 
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from os import PathLike
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from mmocr.registry import TASK_UTILS
+
+from odm_mmocr.rendering import UnusableText, normalize_text
 
 # Printable ASCII without the space, in code order: the order of the released checkpoint.
 PRINTABLE_ASCII = ''.join(map(chr, range(33, 127)))
@@ -61,12 +64,21 @@ class Vocabulary:
         """Number of ids: padding, the characters, the end."""
         return len(self.characters) + 2
 
+    @property
+    def fingerprint(self) -> int:
+        """Checksum that tells vocabularies apart, their order and their slots included."""
+        return zlib.crc32(f'{self.max_characters} {self.characters}'.encode())
+
     def known(self, text: str) -> float:
-        """Share of the characters of `text` that the vocabulary has, 0 to 1; 0 for no text."""
+        """Share of the characters of `text` that the vocabulary has, 0 to 1; 0 for no text.
+
+        They are those of :func:`as_drawn`.
+        """
+        text = as_drawn(text)
         return sum(c in self._ids for c in text) / len(text) if text else 0.0
 
     def encode(self, words: Sequence[str], max_words: int = 32) -> tuple[np.ndarray, np.ndarray]:
-        """Turn words into character ids.
+        """Turn words, as :func:`as_drawn` has them, into character ids.
 
         Args:
             words (Sequence[str]): At most `max_words` words.
@@ -86,7 +98,7 @@ class Vocabulary:
             )
         tokens = np.zeros((max_words, self.max_characters), np.int64)
         for row, word in zip(tokens, words):
-            ids = [self._ids.get(c, 0) for c in word[: self.max_characters - 1]]
+            ids = [self._ids.get(c, 0) for c in as_drawn(word)[: self.max_characters - 1]]
             row[: len(ids) + 1] = [*ids, self.end]
         return tokens, np.arange(max_words) < len(words)
 
@@ -95,6 +107,19 @@ class Vocabulary:
             f'{type(self).__name__}(characters={self.characters!r}, '
             f'max_characters={self.max_characters})'
         )
+
+
+def as_drawn(text: str) -> str:
+    """A text as the label shows it, so that equal ink is equal text.
+
+    That is :func:`~odm_mmocr.rendering.normalize_text`; a text too long to be drawn stays. What is
+    so already stays the same object.
+    """
+    try:
+        normal = normalize_text(text)
+    except UnusableText:
+        return text
+    return text if text == normal else normal
 
 
 def build_vocabulary(vocabulary: Vocabulary | dict | str | PathLike | None) -> Vocabulary:

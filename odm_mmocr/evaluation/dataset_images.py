@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 
-from odm_mmocr.apis.inputs import InputImage
 from odm_mmocr.datasets.annotation_files import AnnotatedImage
 from odm_mmocr.image_files import read_image
 from odm_mmocr.pseudo_label.perceptual_hash import find_near_duplicates, perceptual_hash
@@ -137,10 +135,7 @@ def check_images(
 
 
 def load_image(image: AnnotatedImage) -> np.ndarray:
-    """Decode the image of an annotation, turned as the annotation has it.
-
-    That is with its EXIF orientation applied, unless only the file's own pixels, as MMOCR's
-    detectors load them, have the annotated size.
+    """Decode the image of an annotation: the file's own pixels, where its polygons are.
 
     Returns:
         uint8 (H, W, 3), BGR.
@@ -149,12 +144,7 @@ def load_image(image: AnnotatedImage) -> np.ndarray:
         OSError: The file cannot be read.
         ValueError: It is no image, or damaged; the message names it as the annotation does.
     """
-    pixels = InputImage(image.path, image.path.stem, image.source).load()
-    if pixels.shape[1::-1] == tuple(image.shape):
-        own = read_image(image.path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        if own.shape[:2] == tuple(image.shape):
-            return own
-    return pixels
+    return read_image(image.path, image.source)
 
 
 def choose_evenly(count: int, num: int, seed: int = 0) -> list[int]:

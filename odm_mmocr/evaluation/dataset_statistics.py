@@ -12,7 +12,7 @@ import numpy as np
 
 from odm_mmocr.datasets.annotation_files import AnnotatedImage, AnnotatedWord
 from odm_mmocr.datasets.preparers.parsers import UNREADABLE
-from odm_mmocr.datasets.vocabulary import Vocabulary
+from odm_mmocr.datasets.vocabulary import Vocabulary, as_drawn
 from odm_mmocr.rendering import UnusablePolygon, split_polygon
 
 from .text_heights import HEIGHTS, extents, height_class, text_height
@@ -334,9 +334,10 @@ class _Tally:
             self.heights.append(height)
             self.ratios.append(ratio)
             self.rotations.append(rotation)
-            self.lengths.append(len(word.text))
+            text = as_drawn(word.text)
+            self.lengths.append(len(text))
             self.scores.append(math.nan if word.score is None else word.score)
-            self.texts[word.text] += 1
+            self.texts[text] += 1
             self.places.append(None if outside else (image, word))
         self.counts.append(len(image.words))
         self.readable_counts.append(readable)

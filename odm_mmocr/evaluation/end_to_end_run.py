@@ -20,6 +20,7 @@ from mmocr.models.textrecog.recognizers import BaseRecognizer
 from odm_mmocr.checkpoints import check_fit, load_checkpoint, load_config
 from odm_mmocr.checkpoints.saving import written_whole
 from odm_mmocr.datasets.annotation_files import AnnotatedImage
+from odm_mmocr.devices import find_device
 
 from .dataset_images import load_image
 from .end_to_end import DETECTION, NO_LEXICON, EndToEndMetric
@@ -345,7 +346,7 @@ def _by_name(images: Sequence[AnnotatedImage]) -> dict[str, AnnotatedImage]:
 
 def _with_pipeline(config: Config) -> dict | None:
     """The data set of a config's tests that has a pipeline, wrapped or not; None: there is none."""
-    dataset = config.get('test_dataloader', {}).get('dataset')
+    dataset = (config.get('test_dataloader') or {}).get('dataset')
     while dataset is not None and not dataset.get('pipeline'):
         dataset = dataset.get('dataset')
     return dataset
@@ -369,7 +370,7 @@ def _load_network(
     with DefaultScope.overwrite_default_scope('mmocr'), warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='Checkpoint is not loaded')  # it is below
         warnings.filterwarnings('ignore', message='Failed to add .*VisBackend')
-        network = kind(config, None, device)
+        network = kind(config, None, str(find_device(device)))
     if isinstance(network.model, BaseRecognizer) != (kind is TextRecInferencer):
         wanted = 'recogniser' if kind is TextRecInferencer else 'detector'
         raise ValueError(f'{name} is of a {config.model.type}; a text {wanted} is needed')

@@ -9,7 +9,7 @@ import numpy as np
 
 from odm_mmocr.datasets.annotation_files import AnnotatedImage
 from odm_mmocr.pseudo_label.filters import FilterSettings, WordFilter
-from odm_mmocr.pseudo_label.readings import iterate_records
+from odm_mmocr.pseudo_label.readings import check_record, iterate_records
 
 from .pseudo_label_quality import FoundWord, ImageMatch, WordQuality
 
@@ -67,7 +67,7 @@ class FilterSweep:
         images: Number of images that both have.
 
     Raises:
-        ValueError: They have no image in common.
+        ValueError: A record is none of ours, or they have no image in common.
     """
 
     def __init__(self, readings: Sequence[str | os.PathLike], annotated: Iterable[AnnotatedImage]):
@@ -75,6 +75,7 @@ class FilterSweep:
         self._images: list[tuple[list[dict], tuple[int, int], ImageMatch]] = []
         for path in readings:
             for _, record in iterate_records(path):
+                check_record(record, path)
                 truth = by_name.get(PurePath(record['img_path']).name)
                 if truth is None or 'error' in record:
                     continue

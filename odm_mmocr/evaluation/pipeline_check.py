@@ -13,8 +13,10 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
-from mmocr.registry import DATASETS
 from torch.utils.data import Dataset
+
+from odm_mmocr.datasets.pipelines import build_dataset
+from odm_mmocr.datasets.vocabulary import as_drawn
 
 from .pipeline_judgement import (
     InstanceText,
@@ -148,7 +150,9 @@ class PipelineChecker:
                 texts = [f'word {i}' for i in range(len(polygons))]
                 self._note('The annotations have no texts: numbers stand for them.')
             results['gt_texts'] = texts
-        results['gt_texts'] = [InstanceText(t, i) for i, t in enumerate(results['gt_texts'])]
+        # As drawn: transforms that see to that then leave these objects alone.
+        texts = map(as_drawn, results['gt_texts'])
+        results['gt_texts'] = [InstanceText(t, i) for i, t in enumerate(texts)]
         words = []
         for i, (polygon, text) in enumerate(zip(polygons, results['gt_texts'])):
             points = as_points(polygon)
@@ -211,17 +215,25 @@ def build_datasets(
         The data sets, at least one, each with its pipeline.
 
     Raises:
-        PipelineError: The config has no such data loader, an annotation file does not exist, or a
-            data set is empty or has no pipeline.
+        PipelineError: The config has no such data loader, no data set in it has the annotation
+            file that is to be replaced, that file does not exist, or a data set is empty or has no
+            pipeline.
+        ValueError: A setting of a data set is wrong.
     """
     init_default_scope(cfg.get('default_scope', 'mmocr'))
     config = cfg.get(f'{split}_dataloader')
     if not config:
         raise PipelineError(f'{cfg.filename} has no {split}_dataloader')
     config = copy.deepcopy(config['dataset'])
-    _override(config, {'data_root': data_root, 'ann_file': ann_file})
+    places = {'data_root': data_root, 'ann_file': ann_file}
+    places = {key: value for key, value in places.items() if value is not None}
+    if places and not _override(config, places):
+        raise PipelineError(
+            f'no data set of the {split}_dataloader of {cfg.filename} has an annotation file: '
+            '--data-root and --ann-file have nothing to replace'
+        )
     try:
-        built = DATASETS.build(config)
+        built = build_dataset(config, cfg.filename)
         datasets = list(_leaves(built))
         for dataset in datasets:
             dataset.full_init()
@@ -263,15 +275,15 @@ def _leaves(dataset: Dataset) -> Iterator[BaseDataset]:
         yield from _leaves(part)
 
 
-def _override(config: Any, values: dict[str, str | None]) -> None:
+def _override(config: Any, values: dict[str, str]) -> int:
+    """Sets values of all data sets with an annotation file; returns how many these are."""
     if isinstance(config, (list, tuple)):
-        for part in config:
-            _override(part, values)
-    elif isinstance(config, dict):
-        if 'ann_file' in config:
-            config.update({key: value for key, value in values.items() if value is not None})
-        for key in ('dataset', 'datasets'):
-            _override(config.get(key), values)
+        return sum(_override(part, values) for part in config)
+    if not isinstance(config, dict):
+        return 0
+    if annotated := 'ann_file' in config:
+        config.update(values)
+    return annotated + sum(_override(config.get(key), values) for key in ('dataset', 'datasets'))
 
 
 def _is_loaded(results: dict) -> bool:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from odm_mmocr.image_files import write_image
 from odm_mmocr.visualization import draw_sheet
 
 # What can be wrong, in the order of a report.
@@ -180,10 +180,8 @@ def write_pictures(report: PipelineReport, folder: Path) -> list[Path]:
                 continue
             name = step.name.partition('(')[0].partition(' ')[0]
             path = folder / f'{position:02d}_{name}_{kind.replace(" ", "-")}.png'
-            folder.mkdir(parents=True, exist_ok=True)
             titles = ['before: as it should be', 'after: as it is']
-            if not cv2.imwrite(str(path), draw_sheet(titles, rows)):
-                raise OSError(f'{path} cannot be written')
+            write_image(path, draw_sheet(titles, rows))
             written.append(path)
     return written
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
 
-from odm_mmocr.image_files import decode_image, read_header
+from odm_mmocr.image_files import OWN_PIXELS, decode_image, read_header
 from odm_mmocr.rendering import UnusablePolygon, split_polygon
 
 from .engines import OCREngine
@@ -176,12 +175,8 @@ def decode(content: bytes) -> tuple[np.ndarray, int]:
             f'the file has {header.width}x{header.height} pixels; expected at least '
             f'{MIN_SIDE}x{MIN_SIDE}'
         )
-    # As MMOCR's detectors load images: transparency dropped, 8 bits.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = decode_image(np.frombuffer(content, np.uint8), flags, 'the file')
-    # OpenCV itself turns TIFF upright, whatever it is told.
-    orientation = None if header.format == 'TIFF' else header.orientation
-    turns = _TURNS.get(orientation, 0)
+    image = decode_image(np.frombuffer(content, np.uint8), OWN_PIXELS, 'the file')
+    turns = _TURNS.get(header.orientation, 0)
     return np.ascontiguousarray(np.rot90(image, turns)), turns
 
 

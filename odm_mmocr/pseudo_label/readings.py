@@ -205,7 +205,7 @@ def _is_word(word: object) -> bool:
     return (
         all(_is_number(value) and abs(value) <= MAX_COORDINATE for value in polygon)
         and all(_is_number(score) and 0 <= score <= 1 for score in scores)
-        and isinstance(word.get('read_back', ''), str)
+        and isinstance(word.get('read_back'), str | None)
     )
 
 

@@ -144,8 +144,9 @@ def _decode(path: Path, grey: bool = False) -> np.ndarray | None:
         header = read_header(path)
         if header.format == 'PNG':  # OpenCV warns of colour profiles on every read
             with Image.open(path) as image:
-                pixels = np.asarray(image.convert('L' if grey else 'RGB'))
-            return pixels if grey else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+                if not image.mode.startswith('I'):  # of 16 bits: Pillow clips, OpenCV scales
+                    pixels = np.asarray(image.convert('L' if grey else 'RGB'))
+                    return pixels if grey else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
         if header.width * header.height > HUGE and not grey:
             flags = cv2.IMREAD_REDUCED_COLOR_2
         return cv2.imdecode(np.fromfile(path, np.uint8), flags)

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from odm_mmocr.image_files import write_image
 from odm_mmocr.rendering import Undrawable
 from odm_mmocr.structures import ODMDataSample
 
@@ -79,7 +80,7 @@ def write_pages(pages: Sequence[np.ndarray], out: str | os.PathLike) -> list[Pat
         The files.
 
     Raises:
-        ValueError: A picture cannot be written under that name.
+        OSError: A picture cannot be written under that name.
     """
     out = Path(out)
     if out.suffix:
@@ -88,13 +89,7 @@ def write_pages(pages: Sequence[np.ndarray], out: str | os.PathLike) -> list[Pat
     else:
         paths = [out / f'labels_{i}.png' for i in range(1, len(pages) + 1)]
     for path, page in zip(paths, pages, strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            written = cv2.imwrite(str(path), page)
-        except cv2.error:  # no picture has that suffix
-            written = False
-        if not written:
-            raise ValueError(f'{path} cannot be written; is it a .png or .jpg?')
+        write_image(path, page)
     return paths
 
 

@@ -8,6 +8,7 @@ from mmengine.visualization import LocalVisBackend, Visualizer
 from mmengine.visualization.vis_backend import force_init_env
 from mmocr.registry import VISBACKENDS, VISUALIZERS
 
+from odm_mmocr.image_files import write_image
 from odm_mmocr.structures import ODMDataSample
 
 from .predictions import validation_sheet
@@ -35,10 +36,8 @@ class NumberedVisBackend(LocalVisBackend):
         Raises:
             OSError: It cannot be written.
         """
-        os.makedirs(self._img_save_dir, exist_ok=True)
         path = os.path.join(self._img_save_dir, f'{name}_{step:07d}.png')
-        if not cv2.imwrite(path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-            raise OSError(f'{path} cannot be written')
+        write_image(path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
 
 @VISUALIZERS.register_module()
@@ -92,8 +91,6 @@ class ODMVisualizer(Visualizer):
         else:
             self.add_image(name, drawn, step)
         if out_file is not None:
-            os.makedirs(os.path.dirname(os.path.abspath(out_file)), exist_ok=True)
-            if not cv2.imwrite(str(out_file), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)):
-                raise OSError(f'{out_file} cannot be written')
+            write_image(out_file, cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
         self.set_image(drawn)
         return drawn

@@ -77,6 +77,7 @@ def test_arrays_have_no_name_to_look_up():
 
 def test_a_prompt_holds_each_word_once():
     assert check_words([' open ', 'exit', 'open'], VOCABULARY, 'a') == ['open', 'exit']
+    assert check_words(['ope\u0301n', 'op\u00e9n'], VOCABULARY, 'a') == ['op\u00e9n']
     assert check_words([], VOCABULARY, 'a') == []
     assert check_words(['the key'], Vocabulary('thek y'), 'a') == ['the key']
 
@@ -88,6 +89,7 @@ def test_a_prompt_holds_each_word_once():
         (None, 'is a NoneType'),
         ('', "the word '' is blank"),
         (' \t', 'is blank'),
+        ('\u200b', 'is blank'),
         ('new york', "holds a blank.*2 words: 'new', 'york'"),
         ('汉字', "knows no character of the word '汉字'"),
     ],

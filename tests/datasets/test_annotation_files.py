@@ -73,6 +73,16 @@ def test_sizes_come_from_images_where_the_annotation_has_none(write, images):
     assert 'no.jpg: neither "height" and "width" nor an image' in problems[0]
 
 
+@pytest.mark.parametrize('size', [dict(height=10**6, width=10**6), dict(height=0), dict(width=-5)])
+def test_sizes_that_no_image_has_are_left_out_and_named(write, size):
+    """Tools draw labels of the annotated size."""
+    word = dict(polygon=POINTS, text='a')
+    (image,), problems = read_annotations(write([sample(word), {**sample(word), **size}]))
+    assert image.shape == (30, 40)
+    (problem,) = problems
+    assert 'expected a "height" and "width" of 1 to 100,000,000 pixels' in problem
+
+
 def test_wrong_instances_are_left_out_and_named(write):
     path = write(
         [

@@ -35,6 +35,15 @@ def test_unknown_characters_keep_their_slot():
     assert vocabulary.known('') == 0
 
 
+@pytest.mark.parametrize('text', ['cafe\u0301', ' café\n', 'ca\u00adfé'])
+def test_what_is_drawn_alike_is_spelt_alike(text):
+    vocabulary = Vocabulary('acfeé')
+    tokens, _ = vocabulary.encode([text, 'café'], max_words=2)
+    assert tokens[0].tolist() == tokens[1].tolist()
+    assert vocabulary.known(text) == 1
+    assert vocabulary.known('café ' * 5000) > 0.7  # too long to be drawn, but no error
+
+
 def test_more_words_than_rows_is_an_error():
     with pytest.raises(ValueError, match=r'3 words.*max_words=2'):
         Vocabulary().encode(['a', 'b', 'c'], max_words=2)

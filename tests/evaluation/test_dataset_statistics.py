@@ -95,7 +95,7 @@ def test_words_outside_their_image_are_counted_and_not_extreme():
 
 
 def test_characters_and_words_are_counted_against_the_vocabulary():
-    words = [word('aab'), word('aab'), word('é€'), word('zz', ignored=True), word('abababab')]
+    words = [word('aab'), word('aab '), word('é€'), word('zz', ignored=True), word('abababab')]
     s = dataset_statistics([image(*words)], Vocabulary('abz', max_characters=6))
     assert s.characters == dict(a=8, b=6) | {'é': 1, '€': 1}
     assert s.unknown_characters == {'é': 1, '€': 1}

@@ -439,3 +439,29 @@ def test_missing_data_is_an_error_that_says_what_to_give(tmp_path):
         build_datasets(cfg)
     with pytest.raises(PipelineError, match='no val_dataloader'):
         build_datasets(cfg, 'val')
+
+
+def test_places_that_nothing_takes_are_an_error(tmp_path):
+    made = synthesized(LOAD)
+    cfg = Config(dict(train_dataloader=dict(dataset=made)))
+    assert len(build_datasets(cfg)) == 1
+    for place in (dict(data_root=str(tmp_path)), dict(ann_file='no.json')):
+        with pytest.raises(PipelineError, match='nothing to replace'):
+            build_datasets(cfg, **place)
+    # Of several data sets one has to take them, wherever it stands.
+    annotated = dict(type='OCRDataset', ann_file='a.json', pipeline=LOAD)
+    for datasets in ([made, annotated], [annotated, made]):
+        joined = dict(type='ConcatDataset', datasets=datasets)
+        cfg = Config(dict(train_dataloader=dict(dataset=joined)))
+        with pytest.raises(PipelineError, match=r'no\.json'):
+            build_datasets(cfg, data_root=str(tmp_path), ann_file='no.json')
+
+
+def test_texts_that_become_what_is_drawn_stay_paired(samples):
+    """Which transforms see to, for every pipeline of ours."""
+    checker = PipelineChecker([TRANSFORMS.build(c) for c in [*LOAD, dict(type='WarpScene')]])
+    sample = copy.deepcopy(samples[0])
+    for instance in sample['instances']:
+        instance['text'] = f' {instance["text"]} \u200b'
+    checker.check(sample)
+    assert checker.report.found == 0 and checker.report.steps

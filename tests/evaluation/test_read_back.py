@@ -4,6 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from odm_mmocr.datasets.annotation_files import AnnotatedImage, AnnotatedWord, read_annotations
 from odm_mmocr.evaluation.read_back import (
@@ -206,6 +207,25 @@ def test_images_that_do_not_fit_are_told(scene):
     assert '400 x 300 pixels, but 401 x 300 in the annotation' in result.problems[0]
     assert 'absent.png: there is no such image' in result.problems[1]
     assert not result.doubtful
+
+
+@pytest.mark.parametrize('orientation', [3, 6])
+def test_turned_images_are_read_as_they_are_stored(scene, tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(scene((QUAD, 'word'))) as stored:
+        stored.save(tmp_path / 'turned.png', exif=exif)
+    shown = []
+
+    def read(crops):
+        shown.extend(crops)
+        return [('word', 1.0)] * len(crops)
+
+    read.knows = lambda text: True
+    image = annotate((QUAD, 'word'), path=tmp_path / 'turned.png')
+    assert not check_labels([image], read, read_scenes=True).problems
+    label, photograph = shown
+    assert np.abs(label.astype(int) - photograph[..., 0]).mean() < 5
 
 
 def test_the_table_keeps_every_text(tmp_path):

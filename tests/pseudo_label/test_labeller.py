@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from odm_mmocr.pseudo_label import ImageSource, Labeller, ReadWord, RecordedReadings
+from odm_mmocr.pseudo_label import (
+    FilterSettings,
+    ImageSource,
+    Labeller,
+    ReadingsFile,
+    ReadWord,
+    RecordedReadings,
+    write_annotations,
+)
 from odm_mmocr.pseudo_label.labeller import check_word, decode, turn_back
 from odm_mmocr.rendering import render_label
 
@@ -363,12 +371,19 @@ def test_engines_that_cannot_be_made_end_the_run():
             call()
 
 
-def test_labels_are_read_back():
+def test_labels_are_read_back(tmp_path):
     pytest.importorskip('rapidocr_onnxruntime')
     words = [word(text='Garden', polygon=BOX), word(text='\u0e01', polygon=BOX)]
     (record,) = label({'a': PAGE}, lambda image: words, read_back=True)
     garden, unknown = record['words']
     assert garden['read_back'].lower() == 'garden' and unknown['read_back'] is None
+    # The annotation of them takes the one and lets the other pass, about which nothing is known.
+    with ReadingsFile(tmp_path / 'r.jsonl', dict(read_back=True)) as file:
+        file.append([record])
+    off = dict.fromkeys(('min_score', 'min_letters', 'max_letter_aspect', 'max_coverage'))
+    settings = FilterSettings(read_back=True, vocabulary='\u0e01Garden', **off)
+    report = write_annotations([tmp_path / 'r.jsonl'], tmp_path / 'a.json', settings)
+    assert report.words == dict(accepted=2)
 
 
 def test_decoding_tells_what_is_wrong():

@@ -124,3 +124,13 @@ def test_photographs_of_scikit_image_fill_both_parts():
     train, test = (Backgrounds(None, SIZE, part=part) for part in ('train', 'test'))
     assert len(train.files) > len(test.files) >= 3
     assert not set(train.files) & set(test.files)
+
+
+def test_grey_of_16_bits_is_scaled_and_not_clipped(tmp_path):
+    ramp = np.linspace(0, 65535, 70 * 96).astype(np.uint16).reshape(70, 96)
+    cv2.imwrite(str(tmp_path / 'ramp.png'), ramp)
+    for grey in (False, True):
+        photo = module._decode(tmp_path / 'ramp.png', grey=grey)
+        assert photo.dtype == np.uint8 and photo.ndim == (2 if grey else 3)
+        shown = photo if grey else photo[..., 0]
+        assert np.abs(shown.astype(int) - ramp // 257).max() <= 1

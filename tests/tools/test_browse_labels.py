@@ -1,6 +1,8 @@
 import cv2
 import pytest
 
+SCENES = 'train_dataloader.dataset.dataset'
+
 
 @pytest.fixture
 def browse(load_tool, as_command):
@@ -35,6 +37,11 @@ def test_settings_and_split(browse, tmp_path):
         (['none.py'], r'no config none\.py'),
         (['dbnet_resnet18_fpnc_1200e_icdar2015.py'], r'textdet_train\.json'),
         (['odm_pretrain_quickstart.py', '--out', 'a.bad', '--num', '1'], r'a\.bad cannot be'),
+        (['odm_pretrain.py', '--cfg-options', f'{SCENES}.wordz=1'], r"odm_pretrain\.py .*'wordz'"),
+        (
+            ['odm_pretrain.py', '--cfg-options', f'{SCENES}.size=640'],
+            r'odm_pretrain\.py .*iterable',
+        ),
         (['odm_pretrain_quickstart.py', '--fonts', 'DejaVuSerif.ttf'], 'fonts of its own'),
     ],
 )

@@ -117,3 +117,13 @@ def test_progress_has_rate_and_time_left(tool, monkeypatch, capsys):
     progress(1, 40)
     progress(20, 40)
     assert capsys.readouterr().err == '20 of 40 images, 2.0 a second, 10 s left\n'
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'), [('wordz=1', "argument 'wordz'"), ('size=640', 'not iterable')]
+)
+def test_wrong_settings_are_one_line(tool, option, message, capsys):
+    option = f'train_dataloader.dataset.dataset.{option}'
+    assert tool.main(['odm_pretrain.py', '--num', '1', '--cfg-options', option]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('error: ') and 'odm_pretrain.py' in line and message in line

@@ -45,3 +45,21 @@ def test_wrong_input_is_one_line(tool, folder, capsys):
     ):
         assert tool.main([*map(str, arguments)]) == 2
         assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(img_path=None), '"img_path"'),
+        (dict(height=None), '"height"'),
+        (dict(words=None), 'a list "words"'),
+        (dict(words=[dict(text='open')]), 'word 0'),
+    ],
+)
+def test_readings_of_another_kind_are_one_line(tool, folder, capsys, change, message):
+    record = json.loads((folder / 'r.jsonl').read_text())
+    record = {key: value for key, value in (record | change).items() if value is not None}
+    (folder / 'r.jsonl').write_text(json.dumps(record) + '\n')
+    assert tool.main([str(folder / 'r.jsonl'), str(folder / 'gt'), '--images', str(folder)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'error: {folder / "r.jsonl"}') and message in line

@@ -100,7 +100,7 @@ def test_wrong_numbers_and_devices(export, checkpoint, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         export(checkpoint, '--recalibrate', '3')
     assert 'give the data with --config' in capsys.readouterr().err
-    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 0)
     with pytest.raises(SystemExit):
         export(checkpoint, '--device', 'cuda:0')
-    assert '--device cuda:0: no CUDA here' in capsys.readouterr().err
+    assert "device='cuda:0': PyTorch sees 0 GPUs" in capsys.readouterr().err

@@ -191,6 +191,30 @@ def test_own_files_are_divided(tool, tmp_path):
     assert len(list(out.glob('text*_t*.json'))) == 4
 
 
+def test_turned_images_are_told(tool, tmp_path, capsys):
+    make_folder(tmp_path / 'data')
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.new('RGB', (40, 30)).save(tmp_path / 'data' / 'a.png', exif=exif)
+    assert tool.main(['folder', '--root', str(tmp_path / 'data')]) == 0
+    warning, named = capsys.readouterr().err.splitlines()
+    assert warning.startswith('warning: 1 images are shown turned')
+    assert named == str(tmp_path / 'data' / 'a.png')
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [('{}', 'no "data_list"'), ('{"data_list": [{"instances": []}]}', '"img_path"')],
+)
+def test_a_malformed_annotation_that_is_kept_is_named(tool, tmp_path, capsys, content, message):
+    make_folder(tmp_path / 'data')
+    for name in ('textdet', 'textspotting'):
+        (tmp_path / 'data' / f'{name}_train.json').write_text(content)
+    assert tool.main(['folder', '--root', str(tmp_path / 'data')]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'error: {tmp_path / "data" / "textdet_train.json"}') and message in line
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from odm_mmocr.pseudo_label import Shard
 from odm_mmocr.rendering import render_label
 
 WORDS = ['open', 'exit', 'hotel', 'bank', 'taxi', 'coffee']
@@ -150,6 +151,13 @@ BAD = [
     (('IMAGES', '--engine', 'mmocr'), '--engine mmocr needs --det and --rec'),
     (('IMAGES', '--workers', '0'), '--workers 0: at least 1'),
     (('IMAGES', '--backend-args', 'petrel'), 'expected KEY=VALUE'),
+    (('--merge', 'x', '--shard', '0/4'), 'leave out --shard'),
+    (('IMAGES', '--recorded', 'x'), '--recorded needs --engine recorded'),
+    (('IMAGES', '--det', 'x', '--rec', 'y'), '--det needs --engine mmocr'),
+    (('IMAGES', '--engine', 'mmocr', '--det', 'x', '--rec', 'y', '--recorded', 'z'), '--recorded'),
+    (('IMAGES', '--rec-weights', 'x'), '--rec-weights needs --engine mmocr'),
+    (('IMAGES', '--gpus', '1'), '--gpus needs --ray'),
+    (('IMAGES', '--words', 'x'), '--words needs --min-plausibility'),
 ]
 
 
@@ -179,6 +187,10 @@ def test_wrong_input_is_one_line(tool, recorded, images, tmp_path, capsys):
     missing = ('--engine', 'recorded', '--recorded', tmp_path / 'none.jsonl')
     fails('there is no file of readings', images, *out, *missing)
     fails('there is no file of readings', '--merge', tmp_path / 'none.jsonl', *out)
+    # Before any image is read, that is before the engine is made.
+    recorded_nowhere = (images, *out, *missing)
+    fails('no vocabulary file none.txt', *recorded_nowhere, '--vocabulary', 'none.txt')
+    fails('none.words', *recorded_nowhere, '--min-plausibility', '-6', '--words', 'none.words')
     (tmp_path / 'file').write_text('x')
     fails('file', images, '--out', tmp_path / 'file' / 'a.json')
     assert recorded() == 0
@@ -198,5 +210,12 @@ def test_images_of_which_none_can_be_read(tool, tmp_path, capsys):
     assert tool.main([*map(str, arguments), '--recorded', str(tmp_path / 'r.jsonl')]) == 1
     told = capsys.readouterr()
     assert 'none of the images could be read' in told.err
+    # Nor does a shard tell otherwise, unless no image falls to it.
+    arguments = [*map(str, arguments), '--recorded', str(tmp_path / 'r.jsonl'), '--shard']
+    assert tool.main([*arguments, '0/2']) == 1
+    assert 'none of the images could be read' in capsys.readouterr().err
+    names = [path.name for path in folder.iterdir()]
+    empty = next(n for n in range(1000) if not any(map(Shard(n, 1000).has, names)))
+    assert tool.main([*arguments, f'{empty}/1000']) == 0
     assert '30 that could not be read' in told.out
     assert load(tmp_path / 'a.json')[0] == {}

@@ -48,6 +48,7 @@ def test_sheet_of_two_detectors(tool, truth, tmp_path, monkeypatch, capsys):
     [
         (dict(detector='a=c.py'), 'TITLE=CONFIG,WEIGHTS'),
         (dict(detector='a=d.py,w.pth'), 'no config d.py'),
+        (dict(detector='b=c.py,w.pth', again='b=c.py,v.pth'), 'two detectors are called b'),
         (dict(skip='2'), 'has 2 images'),
         (dict(out='sheet.xyz'), 'is it a .png or .jpg'),
         (dict(truth='gone.json'), 'gone.json'),
@@ -58,6 +59,7 @@ def test_wrong_input_is_one_line(tool, truth, tmp_path, monkeypatch, capsys, cha
     arguments = [
         str(tmp_path / change['truth']) if 'truth' in change else str(truth),
         *('--detector', change.get('detector', 'a=c.py,w.pth')),
+        *(('--detector', change['again']) if 'again' in change else ()),
         *('--skip', change.get('skip', '0')),
         *('--out', str(tmp_path / change.get('out', 'sheet.png'))),
     ]

@@ -37,9 +37,10 @@ def test_mistakes_end_with_one_line(tool, backbone_file, tmp_path, monkeypatch, 
         tool.main()
 
 
-def test_a_config_without_test_data_is_named(tool, tmp_path):
+@pytest.mark.parametrize('tests', ['', 'test_dataloader = test_evaluator = None\n'])
+def test_a_config_without_test_data_is_named(tool, tmp_path, tests):
     config = tmp_path / 'train_only.py'
-    config.write_text("model = dict(type='ODM')")
+    config.write_text(f"{tests}model = dict(type='ODM')")
     with pytest.raises(ValueError, match=r'train_only\.py has no test_dataloader'):
         tool.prepare(tool.parse_args([str(config), 'iter_1.pth']))
 

@@ -107,5 +107,5 @@ def test_pages_are_numbered_where_there_are_several(tmp_path):
     assert names == ['a_1.png', 'a_2.png']
     assert write_pages([page], tmp_path / 'folder') == [tmp_path / 'folder' / 'labels_1.png']
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'folder' / 'labels_1.png')), page)
-    with pytest.raises(ValueError, match=r'a\.what cannot be written; is it a \.png'):
+    with pytest.raises(OSError, match=r'a\.what cannot be written; is it a \.png'):
         write_pages([page], tmp_path / 'a.what')

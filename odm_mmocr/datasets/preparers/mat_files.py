@@ -32,6 +32,7 @@ _CHUNK = 1 << 18
 # An annotation of an image takes kilobytes. What claims to be larger is damage or malice.
 _MAX_ELEMENT = 1 << 26
 _MAX_DEPTH = 8
+_MAX_SIDES = 32  # of an array, which NumPy takes
 
 Value = np.ndarray | list
 """Numbers as an array; characters as a list of its rows, str; cells as a list of values."""
@@ -208,7 +209,7 @@ class MatFile:
             raise MatFileError(f'{self.path} is damaged')
         kind = struct.unpack_from(f'{self._order}I', flags)[0] & 0xFF
         sides = list(struct.unpack(f'{self._order}{len(shape) // 4}i', shape))
-        if len(sides) < 2 or any(side < 0 for side in sides):
+        if not 2 <= len(sides) <= _MAX_SIDES or any(side < 0 for side in sides):
             raise MatFileError(f'{self.path} is damaged: an array of the shape {sides}')
         return kind, sides, name.decode('latin-1')
 
@@ -233,8 +234,8 @@ class MatFile:
             raise MatFileError(
                 f'{self.path} holds an array of class {kind}, which is not supported'
             )
-        if not count:
-            return [] if kind == _CHARACTERS else np.empty(shape)
+        if not count:  # of any other sides, which NumPy may refuse
+            return [] if kind == _CHARACTERS else np.empty((0, 0))
         form, data = self._read_element(elements)
         if kind == _CHARACTERS:
             return self._parse_characters(form, data, shape)

@@ -6,10 +6,11 @@ from os import PathLike
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
+
 from odm_mmocr.image_files import check_inside
 
-from ..annotation_files import IMAGE_SUFFIXES, parse_polygon_line
-from .packers import OPTIONAL
+from ..annotation_files import IMAGE_SUFFIXES, parse_polygon_line, parse_score
 from .paired_files import PairedFilesReader, pair_files
 from .parsers import excerpt, make_instance, parse_lines
 from .preparation import ImageAnnotation, PreparationError, Report, SplitReader, prepare_splits
@@ -164,7 +165,25 @@ class RecordsReader(SplitReader):
         parsed = make_instance(polygon, text, ignore)
         if not self.with_text:
             parsed['ignore'] = ignore
-        return {**parsed, **{key: instance[key] for key in OPTIONAL if key in instance}}
+        score, boxes = parse_score(instance), instance.get('char_polygons')
+        if score is not None:
+            parsed['score'] = score
+        if boxes is not None:
+            parsed['char_polygons'] = _parse_characters(boxes)
+        return parsed
+
+
+def _parse_characters(boxes: object) -> list[list[float]]:
+    try:
+        parsed = np.array(boxes, np.float64).reshape(-1, 8)
+    except (TypeError, ValueError, OverflowError):
+        parsed = np.full((1, 8), np.nan)
+    if not np.isfinite(parsed).all():
+        raise ValueError(
+            'expected eight finite numbers for each character as "char_polygons", found '
+            f'{excerpt(str(boxes))}'
+        )
+    return parsed.tolist()
 
 
 def _open(images: Path, truth: Path) -> PairedFilesReader | RecordsReader:

@@ -5,9 +5,8 @@ import os
 from mmocr.datasets.preparers.packers import TextSpottingPacker
 from mmocr.registry import DATA_PACKERS
 
-from odm_mmocr.image_files import read_header
+from odm_mmocr.image_files import ImageHeader, read_header
 
-TURNED_BY_A_QUARTER = (5, 6, 7, 8)
 OPTIONAL = ('char_polygons', 'score')
 
 
@@ -57,18 +56,26 @@ class HeaderTextSpottingPacker(TextSpottingPacker):
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Width and height of an image as it is loaded, its EXIF orientation applied.
+    """Width and height of an image as it is loaded, whatever its EXIF orientation.
+
+    Raises:
+        OSError: As :func:`image_header`.
+    """
+    header = image_header(path)
+    return header.width, header.height
+
+
+def image_header(path: str | os.PathLike) -> ImageHeader:
+    """What an image file says of itself.
 
     Raises:
         OSError: If the file is not there, is not an image, or has too many pixels
             (:func:`.max_pixels`).
     """
     try:
-        header = read_header(path)
+        return read_header(path)
     except ValueError as error:
         raise OSError(str(error)) from error
-    size = header.width, header.height
-    return size[::-1] if header.orientation in TURNED_BY_A_QUARTER else size
 
 
 def _bounds(polygon: list[float]) -> list[float]:

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-from .packers import HeaderTextSpottingPacker, image_size
+from .packers import HeaderTextSpottingPacker, image_header
 from .writing import SplitWriter, is_finished
 
 Progress = Callable[[str, int, int], None]
@@ -80,6 +80,8 @@ class Report:
         found: For each split, the same numbers as the official files have them.
         left_out: For each split, how many of each known kind of bad sample were left out.
         problems: What is wrong, each with its file and, where there is one, line.
+        turned: Images that their EXIF orientation shows otherwise than they are stored: polygons
+            that were drawn on the image as shown are wrong.
         written: The annotation files; none where there were problems that may not be skipped.
         kept: The annotation files that were there before and were left as they are.
     """
@@ -88,6 +90,7 @@ class Report:
     found: dict[str, Counter] = field(default_factory=dict)
     left_out: dict[str, Counter] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    turned: list[str] = field(default_factory=list)
     written: list[Path] = field(default_factory=list)
     kept: list[Path] = field(default_factory=list)
 
@@ -156,6 +159,7 @@ def prepare_splits(
             report.found[split] = writer.state.found
             report.left_out[split] = writer.state.left_out
             report.problems += [*reader.problems, *writer.state.problems]
+            report.turned += writer.state.turned
         if skip_malformed or not report.problems:
             for writer in writers:
                 report.written += writer.finish()
@@ -183,7 +187,7 @@ def _write_split(
         counts = Counter()
         if annotation.path is not None:
             try:
-                size = annotation.size or image_size(annotation.path)
+                size = annotation.size or _measure(annotation.path, state.turned)
             except OSError as error:
                 state.problems.append(f'{annotation.path}: expected an image: {error}')
             else:
@@ -195,6 +199,14 @@ def _write_split(
         writer.advance()
         if progress is not None:
             progress(split, state.done, len(reader))
+
+
+def _measure(path: str | PathLike, turned: list[str]) -> tuple[int, int]:
+    """Width and height of an image, which is added to `turned` where it is shown otherwise."""
+    header = image_header(path)
+    if header.is_turned:
+        turned.append(str(path))
+    return header.width, header.height
 
 
 def _count(instances: list[dict]) -> dict[str, int]:

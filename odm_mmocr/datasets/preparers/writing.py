@@ -35,6 +35,7 @@ class SplitState:
         found: The same as the official files have them.
         left_out: Bad samples that were left out, by kind.
         problems: What is wrong.
+        turned: Images that their EXIF orientation shows otherwise than they are stored.
     """
 
     done: int = 0
@@ -43,6 +44,7 @@ class SplitState:
     found: Counter = field(default_factory=Counter)
     left_out: Counter = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    turned: list[str] = field(default_factory=list)
 
 
 class SplitWriter:

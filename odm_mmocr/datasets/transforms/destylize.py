@@ -232,9 +232,11 @@ def _clear_ink(ignore: np.ndarray, label: np.ndarray, polygons: list[np.ndarray]
     height, width = label.shape
     for polygon in polygons:
         points = np.asarray(polygon, np.float64).ravel()
-        if points.size < 2 or not np.isfinite(points).all():
+        points = points[: points.size // 2 * 2].reshape(-1, 2)
+        points = points[np.isfinite(points).all(1)]  # the others mark nothing
+        if not len(points):
             continue
-        xs, ys = points[0::2], points[1::2]
+        xs, ys = points.T
         x0, x1 = max(int(xs.min()), 0), min(int(xs.max()) + 2, width)
         y0, y1 = max(int(ys.min()), 0), min(int(ys.max()) + 2, height)
         if x0 < x1 and y0 < y1:

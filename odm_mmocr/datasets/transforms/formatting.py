@@ -117,7 +117,7 @@ class PackODMInputs(BaseTransform):
             tokens=torch.from_numpy(tokens),
             mask=torch.from_numpy(mask),
             shown=torch.from_numpy(shown),
-            num_ids=self.vocabulary.num_ids,
+            vocabulary=self.vocabulary.fingerprint,
         )
 
     def _pack_instances(self, results: dict) -> InstanceData:

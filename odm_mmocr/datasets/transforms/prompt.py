@@ -4,6 +4,7 @@ Nothing here deletes an instance. A word that is dropped stays in the annotation
 a prediction can be measured as a leak. All draws come from numpy's global generator.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from os import PathLike
 
@@ -13,13 +14,14 @@ from mmocr.registry import TRANSFORMS
 
 from odm_mmocr.synthesis.words import WordSource
 
-from ..vocabulary import Vocabulary, build_vocabulary
+from ..vocabulary import Vocabulary, as_drawn, build_vocabulary
 
 
 def check_spotting(results: dict) -> None:
     """Check that `results` holds text-spotting annotations with all keys in step.
 
     Of a data set that has boxes but no polygons, level quadrilaterals are set as `gt_polygons`.
+    Texts become those of :func:`.as_drawn`: what looks the same is one word of the prompt.
 
     Args:
         results (dict): A pipeline's results.
@@ -48,6 +50,7 @@ def check_spotting(results: dict) -> None:
             'out of step. Some geometry transforms of MMOCR crop polygons without their texts: '
             'use WarpScene instead'
         )
+    results['gt_texts'] = [as_drawn(text) for text in results['gt_texts']]
 
 
 def readable(results: dict) -> np.ndarray:
@@ -78,7 +81,7 @@ def ensure_prompt(results: dict, max_words: int = 32) -> dict:
         return results
     check_spotting(results)
     if 'prompt_texts' in results:
-        return _set_prompt(results, results['prompt_texts'])
+        return _set_prompt(results, [as_drawn(text) for text in results['prompt_texts']])
     is_readable = readable(results)
     texts = [text for text, ok in zip(results['gt_texts'], is_readable.tolist()) if ok]
     return _set_prompt(results, _choose(list(dict.fromkeys(texts)), max_words), is_readable)
@@ -143,8 +146,8 @@ class DropText(BaseTransform):
 class NoiseText(BaseTransform):
     """Noise-Text: add words to the prompt that the image does not show.
 
-    A noise word differs, case aside, from every text of the image, ignored ones included. Place it
-    after all geometry.
+    A noise word differs, case and punctuation around it aside, from every text of the image and
+    every word in these, ignored ones included. Place it after all geometry.
 
     Required Keys:
 
@@ -189,7 +192,8 @@ class NoiseText(BaseTransform):
         """Add noise words to the prompt of `results`."""
         ensure_prompt(results, self.max_words)
         texts = list(results['prompt_texts'])
-        taken = {text.strip().casefold() for text in [*results['gt_texts'], *texts]}
+        shown = [*results['gt_texts'], *texts]
+        taken = {_bare(piece) for text in shown for piece in (text, *text.split())}
         count = _draw_count(self.ratio, max(len(texts), 1))
         count = min(count, self.max_words - len(texts))
         noise = []
@@ -199,8 +203,8 @@ class NoiseText(BaseTransform):
             if len(noise) == count:
                 break
             word = self.words(rng)
-            if word.casefold() not in taken:
-                taken.add(word.casefold())
+            if (bare := _bare(word)) not in taken:
+                taken.add(bare)
                 noise.append(word)
         return _set_prompt(results, texts + noise)
 
@@ -263,6 +267,13 @@ def _set_prompt(results: dict, texts: Sequence[str], is_readable: np.ndarray | N
     among = set(texts)
     results['gt_prompted'] = is_readable & np.array([t in among for t in results['gt_texts']], bool)
     return results
+
+
+def _bare(text: str) -> str:
+    """A text without case and the punctuation around it; all of it where there is nothing else."""
+    text = text.strip().casefold()
+    kept = [i for i, c in enumerate(text) if unicodedata.category(c)[0] not in 'PS']
+    return text[kept[0] : kept[-1] + 1] if kept else text
 
 
 def _choose(items: list[str], count: int) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmocr.registry import TRANSFORMS
 
-from odm_mmocr.rendering import split_polygon
+from odm_mmocr.rendering import UnusablePolygon, split_polygon
 from odm_mmocr.rendering.meshes import warp_points
 
 from .prompt import check_spotting, readable
@@ -27,9 +27,9 @@ class WarpScene(BaseTransform):
     Every draw becomes part of one homography, by which the image is warped once, without aliasing,
     and the polygons are mapped point by point. Vertex order and the order of the instances stay,
     nothing is clipped, removed or mirrored, so that every key of an instance stays in step.
-    Instances that are mostly out of view or too low to be read become ignored. All draws come from
-    numpy's global generator. Coordinates are those of OpenCV: (0, 0) is the centre of the first
-    pixel.
+    Instances that are mostly out of view or too low to be read become ignored, and so do those
+    whose polygon is none. All draws come from numpy's global generator. Coordinates are
+    those of OpenCV: (0, 0) is the centre of the first pixel.
 
     Required Keys:
 
@@ -125,7 +125,7 @@ class WarpScene(BaseTransform):
         polygons = []
         if annotated:
             check_spotting(results)
-            polygons = [np.float64(polygon).reshape(-1, 2) for polygon in results['gt_polygons']]
+            polygons = _points(results)
         height, width = results['img'].shape[:2]
         if self.augment:
             words = [p for p, ok in zip(polygons, readable(results)) if ok] if annotated else []
@@ -156,7 +156,10 @@ class WarpScene(BaseTransform):
             ],
             bool,
         )
-        bounds = [np.concatenate((p.min(axis=0), p.max(axis=0))) for p in polygons]
+        bounds = [
+            np.concatenate((p.min(axis=0), p.max(axis=0))) if len(p) else np.zeros(4)
+            for p in polygons
+        ]
         results['gt_polygons'] = [p.astype(np.float32).ravel() for p in polygons]
         results['gt_bboxes'] = np.array(bounds, np.float32).reshape(-1, 4)
         results['gt_ignored'] = np.asarray(results['gt_ignored'], bool) | hidden
@@ -281,6 +284,8 @@ def area_inside(polygon: np.ndarray, size: tuple[int, int]) -> float:
     Returns:
         float: 0 to 1; 0 for a polygon without area.
     """
+    if len(polygon) < 3:
+        return 0.0
     low, high = np.array([-0.5, -0.5]), np.array(size) - 0.5
     if (polygon >= low).all() and (polygon <= high).all():
         return 1.0 if _area(polygon) > 0 else 0.0
@@ -306,15 +311,32 @@ def area_inside(polygon: np.ndarray, size: tuple[int, int]) -> float:
     return min(_area(clipped) / area, 1.0) if area > 0 else 0.0
 
 
+def _points(results: dict) -> list[np.ndarray]:
+    """The polygons as (n, 2) points each."""
+    points = []
+    for number, polygon in enumerate(results['gt_polygons']):
+        polygon = np.float64(polygon)
+        if polygon.size % 2:
+            raise ValueError(
+                f'{results.get("img_path")}, instance {number}: polygon of {polygon.size} numbers; '
+                'expected x and y of each point'
+            )
+        points.append(polygon.reshape(-1, 2))
+    return points
+
+
 def _area(polygon: np.ndarray) -> float:
     x, y = (polygon - polygon[0]).T
     return abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
 
 
 def _text_height(polygon: np.ndarray) -> float:
-    """Mean height across the reading direction, pixels."""
+    """Mean height across the reading direction, pixels; 0 where nothing can stand."""
     if len(polygon) % 2 == 0:
-        top, bottom = split_polygon(polygon)
+        try:
+            top, bottom = split_polygon(polygon)
+        except UnusablePolygon:
+            return 0.0
         return np.hypot(*(bottom - top).T).mean()
     # Without a point across from every point no reading direction is known.
     return min(cv2.minAreaRect(polygon.astype(np.float32))[1])

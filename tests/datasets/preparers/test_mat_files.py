@@ -154,3 +154,30 @@ def test_an_array_of_less_than_two_sides_is_damage(tmp_path):
     path.write_bytes(content)
     with pytest.raises(MatFileError, match='damaged'):
         MatFile(path).read('text')
+
+
+def _numbers(path, sides):
+    """A file with an array of numbers of these sides."""
+
+    def element(kind, content):
+        return struct.pack('<2I', kind, len(content)) + content + bytes(-len(content) % 8)
+
+    count = int(np.prod(sides, dtype=object))
+    array = element(6, struct.pack('<2I', 6, 0)) + element(
+        5, struct.pack(f'<{len(sides)}i', *sides)
+    )
+    array += element(1, b'a') + element(9, bytes(8 * count))
+    path.write_bytes(bytes(124) + b'\x00\x01IM' + element(14, array))
+    return path
+
+
+def test_an_empty_array_with_huge_sides_is_empty(tmp_path):
+    path = _numbers(tmp_path / 'a.mat', [2**31 - 1, 2**31 - 1, 0])
+    assert MatFile(path).read('a').size == 0
+
+
+@pytest.mark.parametrize('side', [0, 1])
+def test_an_array_of_too_many_sides_is_damage(tmp_path, side):
+    assert MatFile(_numbers(tmp_path / 'a.mat', [side] * 4)).read('a').size == side
+    with pytest.raises(MatFileError, match='damaged'):
+        MatFile(_numbers(tmp_path / 'a.mat', [side] * 70)).read('a')

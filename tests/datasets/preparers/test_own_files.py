@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 pytest.importorskip('mmocr')
 
@@ -92,6 +93,29 @@ def test_json_of_mmocr_passes_through(tmp_path, picture, written):
     assert boxed['ignore']
 
 
+def test_what_is_null_is_left_out(tmp_path, picture, written):
+    picture(tmp_path / '1.png')
+    save_json(tmp_path / 'a.json', dict(WORD, char_polygons=None, score=None))
+    assert prepare_own_files(find_own_files(tmp_path), tmp_path).problems == []
+    (word,) = written(tmp_path, 'textspotting_train')[0]['instances']
+    assert {'char_polygons', 'score'}.isdisjoint(word)
+
+
+@pytest.mark.parametrize('orientation', [3, 6])
+def test_turned_images_keep_their_own_pixels_and_are_named(tmp_path, picture, written, orientation):
+    """A photograph that was annotated as it is shown has its words elsewhere in training."""
+    picture(tmp_path / '1.png')
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new('RGB', (40, 30)).save(tmp_path / '2.jpg', exif=exif)
+    save_json(tmp_path / 'a.json', WORD, names=('1.png', '2.jpg'))
+    report = prepare_own_files(find_own_files(tmp_path), tmp_path)
+    assert (report.problems, report.turned) == ([], [str(tmp_path / '2.jpg')])
+    _, turned = written(tmp_path, 'textspotting_train')
+    assert (turned['height'], turned['width']) == (30, 40)
+    assert turned['instances'][0]['polygon'] == WORD['polygon']
+
+
 def test_json_without_texts_is_for_detection_alone(tmp_path, picture, written):
     picture(tmp_path / '1.png')
     bare = {key: value for key, value in WORD.items() if key != 'text'}
@@ -113,6 +137,11 @@ def test_json_without_texts_is_for_detection_alone(tmp_path, picture, written):
         dict(WORD, polygon=None, bbox=[1, 2]),
         dict(WORD, text=5),
         dict(WORD, text='\ud800'),
+        dict(WORD, score=float('nan')),
+        dict(WORD, score='sure'),
+        dict(WORD, char_polygons=5),
+        dict(WORD, char_polygons=[[1, 2, 9, 2, 9, 7]]),
+        dict(WORD, char_polygons=[[1, 2, 9, 2, 9, 7, 1, float('inf')]]),
     ],
 )
 def test_malformed_instances_are_named(tmp_path, picture, instance):

@@ -119,6 +119,15 @@ def test_bad_polygons_are_survived_and_counted():
     assert transform.faults == {'unusable polygon': 2}
 
 
+@pytest.mark.parametrize('extra', [[np.nan, np.nan], [np.inf, 0], [np.nan]])
+def test_ink_is_not_ignored_beside_points_that_are_not_finite(extra):
+    around = np.float32([*box(0, 0, 120, 60), *extra])
+    results = RenderDestylizedLabel()(sample(gt_polygons=[box(5, 5), around, *[box(150, 70)] * 2]))
+    label, ignore = results['gt_destylized'], results['gt_destylized_ignore']
+    assert ignore[50, 60] and label[:60].any()
+    assert not (ignore & (label > 0)).any()
+
+
 def test_polygons_of_any_layout():
     scene = sample(gt_polygons=[box(5, 5), box(100, 5), box(5, 70), box(150, 70)])
     expected = RenderDestylizedLabel()(dict(scene))

@@ -10,6 +10,7 @@ from mmocr.registry import TRANSFORMS
 
 from odm_mmocr.datasets import seeded
 from odm_mmocr.datasets.transforms.warp_scene import warp_points
+from odm_mmocr.datasets.vocabulary import as_drawn
 
 OURS = [
     {'type': 'WarpScene'},
@@ -74,7 +75,7 @@ def samples(icdar2015_test):
 def check_in_step(sample: dict, seed: int, transforms: list, pack) -> int:
     """Run a sample through our transforms and compare every instance; returns the prompted ones."""
     before = [polygon.copy() for polygon in sample['gt_polygons']]
-    texts, scores = list(sample['gt_texts']), sample['gt_scores'].copy()
+    texts, scores = list(map(as_drawn, sample['gt_texts'])), sample['gt_scores'].copy()
     ignored = sample['gt_ignored'].copy()
     with seeded((0, seed)):
         for transform in transforms:

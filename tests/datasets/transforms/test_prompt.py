@@ -104,6 +104,43 @@ def test_noise_words_are_in_no_text_of_the_image():
         assert results['gt_prompted'].tolist() == [True, False, True]
 
 
+@pytest.mark.parametrize('shown', ['Coffee!', 'COFFEE SHOP', 'tea, "coffee"', 'cafe\u0301 coffee'])
+def test_noise_words_are_no_words_of_a_line(shown):
+    transform = NoiseText(ratio=(1, 1), words=['coffee', '(Coffee)', 'tree'])
+    assert transform(scene(shown))['prompt_texts'] == [
+        transform(scene(shown))['gt_texts'][0],
+        'tree',
+    ]
+
+
+def test_words_of_punctuation_alone_can_be_noise():
+    results = NoiseText(ratio=(1, 1), words=['&', '!!'])(scene('!!', 'A'))
+    assert results['prompt_texts'] == ['!!', 'A', '&']
+
+
+@pytest.mark.parametrize('other', ['STOP ', '\u200bSTOP', 'STOP\ufeff'])
+def test_what_looks_the_same_is_one_word(other):
+    results = ensure_prompt(scene('STOP', other, '\u200b'))
+    assert results['prompt_texts'] == ['STOP']
+    assert results['gt_prompted'].tolist() == [True, True, False]
+    for _ in range(5):
+        results = DropText(ratio=(0.5, 0.5))(scene('STOP', other, 'GO'))
+        first, second, _ = results['gt_prompted'].tolist()
+        assert first == second == ('STOP' in results['prompt_texts'])
+
+
+def test_composed_and_decomposed_letters_are_one_word():
+    results = ensure_prompt(scene('café', 'cafe\u0301'))
+    assert results['prompt_texts'] == ['café'] and results['gt_prompted'].all()
+    assert results['gt_texts'] == ['café'] * 2  # models look words up in them
+    results = ensure_prompt({**scene('café'), 'prompt_texts': ['cafe\u0301']})
+    assert results['prompt_noise'] == [False] and results['gt_prompted'].all()
+
+
+def test_a_text_too_long_to_be_drawn_is_no_error():
+    assert ensure_prompt(scene('a ' * 10_000))['gt_prompted'].tolist() == [True]
+
+
 def test_noise_of_the_built_in_words_differs_from_draw_to_draw():
     transform = NoiseText(ratio=(1, 1))
     texts = [f'q{n}x' for n in range(8)]

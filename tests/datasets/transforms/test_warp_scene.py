@@ -210,6 +210,28 @@ def test_odd_polygons_no_words_and_no_annotation():
     assert set(results) == {'img', 'img_shape', 'homography'}
 
 
+@pytest.mark.parametrize('augment', [False, True])
+@pytest.mark.parametrize('ignored', [False, True])
+@pytest.mark.parametrize(
+    'points',
+    [[], [5, 5], [5, 5, 50, 20], [0, 0, 90, 0, 90, 40, np.nan, 40], [1e20, 0, 2e20, 9] * 2],
+)
+def test_what_is_no_polygon_is_ignored(points, ignored, augment):
+    results = scene(quad(100, 50), np.array(points, np.float32))
+    results['gt_ignored'][1] = ignored
+    with np.errstate(all='ignore'):
+        results = WarpScene(augment=augment, crop=(1.0, 1.0), keep_word_prob=1.0)(results)
+    assert results['gt_ignored'].tolist() == [False, True]
+    assert len(results['gt_polygons'][1]) == len(points)
+    assert results['gt_bboxes'].shape == (2, 4)
+
+
+def test_half_a_point_is_named():
+    results = scene(quad(100, 50), np.array([1, 2, 3], np.float32))
+    with pytest.raises(ValueError, match=r'scene\.jpg, instance 1: polygon of 3 numbers'):
+        WarpScene()(results)
+
+
 def test_a_pipeline_with_stock_colour_jitter_is_reproducible():
     jitter = TRANSFORMS.build(
         {'type': 'TorchVisionWrapper', 'op': 'ColorJitter', 'brightness': 0.5, 'saturation': 0.5}
