@@ -10,6 +10,6 @@ _base_ = [
 train_cfg = dict(max_iters=10000, val_interval=1000)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, end=500, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=500, end=10000, eta_min=0, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=500, eta_min=0, by_epoch=False),
 ]
 default_hooks = dict(checkpoint=dict(interval=1000))

@@ -11,5 +11,5 @@ model = dict(text_controller=dict(vocabulary=_base_.vocabulary))
 train_cfg = dict(max_iters=60000)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-4, end=2000, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=2000, end=60000, eta_min=0, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=2000, eta_min=0, by_epoch=False),
 ]

@@ -128,10 +128,6 @@ def allow_training_state() -> None:
     """
     import numpy as np
     import torch
-
-    allow = getattr(torch.serialization, 'add_safe_globals', None)
-    if allow is None:  # torch below 2.4 knows no such list and asks for none
-        return
     from mmengine.logging import HistoryBuffer
 
     def history_statistic(owner: type, name: str) -> Callable:
@@ -146,7 +142,7 @@ def allow_training_state() -> None:
     core = np.core.multiarray
     reconstruct, scalar = core._reconstruct, core.scalar
     dtypes = {type(np.dtype(getattr(np, kind))) for kind in NUMBER_TYPES}
-    allow(
+    torch.serialization.add_safe_globals(
         [
             HistoryBuffer,
             _pickled_as('builtins', 'getattr', history_statistic),

@@ -47,6 +47,9 @@ OTHER_ENTRY = 'says something of the other run, no weights'
 
 # Settings that no output depends on once there are weights.
 INITIALISATION = ('init_cfg', 'ink_prior')
+PARTS = ('backbone', 'vocabulary')  # of a part of the model, compared by themselves
+POOL_HEADS = 32  # what None stands for with the released backbone
+NORM_DEFAULTS = dict(eps=1e-5, momentum=0.1, requires_grad=True)
 
 
 class Conversion(NamedTuple):
@@ -225,10 +228,14 @@ def _settings(config: Mapping) -> dict:
     parameters = inspect.signature(MODELS.get(config['type'])).parameters.values()
     settings = {p.name: p.default for p in parameters if p.default is not p.empty}
     settings.update(config)
+    if 'pool_heads' in settings:
+        settings['pool_heads'] = settings['pool_heads'] or POOL_HEADS
+    if 'norm_cfg' in settings:
+        settings['norm_cfg'] = {**NORM_DEFAULTS, **settings['norm_cfg']}
     return {
         name: list(value) if isinstance(value, (list, tuple)) else value
         for name, value in settings.items()
-        if name not in INITIALISATION and not isinstance(value, Mapping)
+        if name not in (*INITIALISATION, *PARTS)
     }
 
 

@@ -36,6 +36,24 @@ def probe_stages(backbone: nn.Module, size: int = 128) -> tuple[list[int], list[
     return [s.shape[1] for s in stages], [size // s.shape[-1] for s in stages]
 
 
+def check_size(images: Tensor, stride: int) -> None:
+    """Refuse images that a backbone cannot take.
+
+    Args:
+        images: (B, C, H, W).
+        stride: Of the backbone's last stage.
+
+    Raises:
+        ValueError: H or W is no multiple of it.
+    """
+    height, width = images.shape[-2:]
+    if height % stride or width % stride:
+        raise ValueError(
+            f'input of {height}x{width}: both must be multiples of {stride}; '
+            f'let the data preprocessor pad (pad_size_divisor={stride})'
+        )
+
+
 @MODELS.register_module()
 class ODMImageEncoder(BaseModule):
     """Image to stages, image tokens for the words to look at, and a global feature.
@@ -50,13 +68,15 @@ class ODMImageEncoder(BaseModule):
         embed_dims: Channels of image tokens and of the global feature.
         text_stride: Stride of the image tokens, one of the backbone's strides. The released
             model has 32.
-        pool_heads: Attention heads of the pool; None: one for each 64 channels.
+        pool_heads: Attention heads of the pool; None: one for each 64 channels, or
+            the next number below that divides the channels.
         grid: (rows, columns) of the last stage at the usual input size, where the pool's
             positions are kept.
         init_cfg: Initialisation, as everywhere in MMEngine.
 
     Raises:
-        ValueError: The backbone has no stage of ``text_stride``, or not four stages.
+        ValueError: The backbone has no stage of ``text_stride``, or not four stages, or
+            ``pool_heads`` does not divide the channels of the last one.
     """
 
     def __init__(
@@ -75,9 +95,14 @@ class ODMImageEncoder(BaseModule):
             raise ValueError(f'text_stride={text_stride}: the backbone has strides {self.strides}')
         self.embed_dims = embed_dims
         self.text_stride = text_stride
-        self.pool = AttentionPool2d(
-            self.channels[-1], embed_dims, pool_heads or max(1, self.channels[-1] // 64), grid
-        )
+        channels = self.channels[-1]
+        if pool_heads is None:
+            pool_heads = usual_heads(channels)
+        if pool_heads < 1 or channels % pool_heads:
+            raise ValueError(
+                f'pool_heads={pool_heads} does not divide the {channels} channels of the last stage'
+            )
+        self.pool = AttentionPool2d(channels, embed_dims, pool_heads, grid)
         levels = range(self.strides.index(text_stride), len(self.strides))
         self.laterals = nn.ModuleDict(
             {str(level): nn.Conv2d(self.channels[level], embed_dims, 1) for level in levels}
@@ -101,3 +126,8 @@ class ODMImageEncoder(BaseModule):
             stage = lateral(stages[int(level)])
             tokens = F.interpolate(tokens, stage.shape[-2:], mode='nearest') + stage
         return stages, tokens, image_feature
+
+
+def usual_heads(channels: int) -> int:
+    """The largest number of attention heads of 64 channels or more that divides the channels."""
+    return next(heads for heads in range(max(1, channels // 64), 0, -1) if channels % heads == 0)

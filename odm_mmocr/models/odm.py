@@ -1,6 +1,5 @@
 """ODM: redraw the prompted words of an image, and only those, in one uniform font."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -8,12 +7,13 @@ import torch.nn.functional as F
 from mmengine.model import BaseModel
 from mmengine.structures import LabelData, PixelData
 from mmocr.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from odm_mmocr.structures import ODMDataSample
 
+from .image_encoder import check_size
 from .layers import recompute_in_backward
-from .losses import gather_rows
+from .losses import bounded_scale, gather_rows, start_log_scale
 from .prompts import check_vocabulary
 from .word_places import collect_places, pool_places
 
@@ -92,7 +92,7 @@ class ODM(BaseModel):
             raise ValueError('loss_word needs text_controller.match=True')
         # A parameter without a gradient would stop training with several processes.
         trained = self.loss_contrastive is not None
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)), requires_grad=trained)
+        self.logit_scale = start_log_scale(trained)
         if channels_last:
             self.to(memory_format=torch.channels_last)
         recompute_in_backward(self, checkpoint)
@@ -159,12 +159,7 @@ class ODM(BaseModel):
         Returns:
             The outputs of mode ``tensor``.
         """
-        stride = self.image_encoder.strides[-1]
-        if images.shape[-2] % stride or images.shape[-1] % stride:
-            raise ValueError(
-                f'input of {images.shape[-2]}x{images.shape[-1]}: both must be multiples of '
-                f'{stride}; let the data preprocessor pad (pad_size_divisor={stride})'
-            )
+        check_size(images, self.image_encoder.strides[-1])
         stages, image_tokens, image_feature = self.image_encoder(images)
         words = self.text_controller.encode_words(tokens, filled)
         steered = self.text_controller(image_tokens, words, mask)
@@ -198,7 +193,7 @@ class ODM(BaseModel):
                 outputs['image_feature'],
                 outputs['text_feature'],
                 self.text_controller.has_words(shown),
-                self.logit_scale.clamp(max=math.log(100)).exp(),
+                bounded_scale(self.logit_scale),
             )
         if self.loss_word is not None:
             scores, target = self.score_places(outputs, data_samples, images.shape[-2:])

@@ -17,11 +17,12 @@ def check_vocabulary(prompts: Sequence[LabelData], vocabulary: Vocabulary) -> No
     Raises:
         ValueError: A prompt was encoded with another one.
     """
-    known = (vocabulary.num_ids, vocabulary.max_characters)
+    own = vocabulary.fingerprint
+    slots = vocabulary.max_characters
     for prompt in prompts:
-        given = (prompt.get('num_ids', known[0]), prompt.tokens.shape[1])
-        if given != known:
+        if prompt.get('vocabulary', own) != own or prompt.tokens.shape[1] != slots:
             raise ValueError(
-                f'(ids, characters a word) are {given} in the prompt and {known} in the model: '
-                'give PackODMInputs and the model the same vocabulary'
+                f'the words of a prompt, in {prompt.tokens.shape[1]} slots each, are spelled with '
+                f'another vocabulary than that of the model, which has {vocabulary.num_ids} ids '
+                f'and {slots} slots: give PackODMInputs and the model the same vocabulary'
             )

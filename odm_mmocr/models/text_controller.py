@@ -72,7 +72,8 @@ class TextController(WordEncoder):
         if match:
             self.match_query = nn.Linear(embed_dims, embed_dims, bias=False)
             self.match_key = nn.Linear(embed_dims, embed_dims, bias=False)
-        if mask_padding:
+        # A parameter without a gradient would stop training with several processes.
+        if mask_padding and (depth or match):
             self.none_of_these = nn.Parameter(0.02 * torch.randn(1, 1, embed_dims))
         self.image_positions = LearnedPositions2d(grid, embed_dims, embed_dims**-0.5)
         self.blocks = nn.ModuleList(
@@ -135,7 +136,7 @@ class TextController(WordEncoder):
         Returns:
             (B, words, h, w), 0 to 1: the share of its attention that an image token gives to the
             word, averaged over heads and blocks. What the words of a prompt leave of 1 went to
-            "none of these", without ``mask_padding`` to empty slots.
+            "none of these", without ``mask_padding`` to empty slots. Without blocks all is 0.
         """
         return self._steer(tokens, words, mask, need_weights=True)[1]
 
@@ -161,7 +162,7 @@ class TextController(WordEncoder):
         size = tokens.shape[-2:]
         count = words.shape[1]
         padding = None
-        if self.mask_padding:
+        if self.mask_padding and self.blocks:
             words = torch.cat([self.none_of_these.expand(len(words), -1, -1), words], 1)
             padding = torch.cat([mask.new_zeros(len(mask), 1), ~mask], 1)
         x = tokens.flatten(2).transpose(1, 2) + self.image_positions(size)  # (B, h * w, C)
@@ -172,6 +173,8 @@ class TextController(WordEncoder):
         steered = self.norm(x).transpose(1, 2).unflatten(2, size)  # (B, C, h, w)
         if not need_weights:
             return steered, None
+        if not attention:
+            return steered, tokens.new_zeros(len(tokens), count, *size)
         weights = torch.stack(attention).mean(0)[..., -count:]  # (B, h * w, W), without "none"
         return steered, weights.transpose(1, 2).unflatten(2, size)
 

@@ -26,7 +26,7 @@ class ODMDataSample(TextDetDataSample):
     - `prompt` (LabelData): `texts` (list of str, what the model is told), `tokens` (words,
       characters) int64, `mask` (words,) bool, True where there is a word, and `shown` (words,)
       bool, True where that word is also in the image (False for noise words and padding);
-      optionally `num_ids` (int), ids of the vocabulary that made the tokens.
+      optionally `vocabulary` (int), `fingerprint` of the `Vocabulary` that made the tokens.
 
     Source: the quantities of ODM (arXiv 2403.00303).
     """

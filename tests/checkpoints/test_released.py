@@ -289,7 +289,11 @@ def test_files_that_would_run_code_are_refused(odm, tmp_path):
 def test_settings_without_trace_in_the_weights_are_compared():
     model = released_config(ReleasedModel('ODM')).model.to_dict()
     model['text_controller']['vocabulary'] = dict(type='Vocabulary')
+    model['image_encoder']['pool_heads'] = 32  # which is the default
+    model['head']['norm_cfg'] = dict(type='BN', requires_grad=True)
     assert reference_differences(model) == []
+    model['head']['norm_cfg']['eps'] = 1e-2
+    model['image_encoder']['pool_heads'] = 16
     model['head']['upsample'] = 'bilinear'
     model['head'].pop('refine_stride')
     model['text_controller']['word_pooling'] = 'end'
@@ -298,6 +302,8 @@ def test_settings_without_trace_in_the_weights_are_compared():
     model['image_encoder']['backbone'] = dict(type='mmdet.ResNet', depth=50)
     text = '; '.join(reference_differences(model))
     for difference in (
+        'image_encoder.pool_heads is 16, must be 32',
+        "head.norm_cfg is {'eps': 0.01,",
         "head.upsample is 'bilinear', must be 'nearest'",
         'head.refine_stride is 4, must be 2',
         "text_controller.word_pooling is 'end', must be 'mean'",

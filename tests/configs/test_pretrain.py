@@ -156,3 +156,11 @@ def test_scores_and_shares_of_pseudo_labels_can_be_set(path, pseudo_labelled):
     cfg = load(path)
     cfg.merge_from_dict({f'{TRAIN}.ratios': [0, 1, 0]})  # without any file
     assert len(DATASETS.build(cfg.train_dataloader.dataset)) >= 2000
+
+
+@pytest.mark.parametrize('path', PRETRAIN, ids=lambda path: path.stem)
+def test_learning_rate_ends_where_the_training_ends(path):
+    # Whatever max_iters is set to on the command line.
+    schedule = Config.fromfile(path).param_scheduler
+    assert 'end' not in schedule[-1]
+    assert all('end' in part for part in schedule[:-1])

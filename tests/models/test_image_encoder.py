@@ -32,8 +32,9 @@ def test_tokens_come_at_the_text_stride(stride):
             dcn=dict(type='DCNv2', deform_groups=1, fallback_on_stride=False),
             stage_with_dcn=(False, True, True, True),
         ),
+        dict(type='mmdet.RegNet', arch='regnetx_800mf'),  # 672 channels, no multiple of 64
     ],
-    ids=['clip', 'swin', 'dcn'],
+    ids=['clip', 'swin', 'dcn', 'regnet'],
 )
 def test_any_backbone_with_four_stages(backbone):
     model = encoder(backbone=backbone)
@@ -55,6 +56,13 @@ def test_probing_leaves_the_backbone_as_it_was():
 def test_three_stages_are_too_few():
     with pytest.raises(ValueError, match=r'gives 3 stage.*out_indices'):
         encoder(backbone=dict(RESNET18, out_indices=(1, 2, 3)))
+
+
+def test_heads_of_the_pool():
+    assert encoder().pool.num_heads == 8  # of 64 channels
+    assert encoder(backbone=dict(type='mmdet.RegNet', arch='regnetx_800mf')).pool.num_heads == 8
+    with pytest.raises(ValueError, match='pool_heads=7 does not divide the 512 channels'):
+        encoder(pool_heads=7)
 
 
 def test_stride_must_be_one_of_the_backbone():

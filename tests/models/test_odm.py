@@ -183,13 +183,20 @@ def test_unknown_mode(model):
         model(torch.zeros(1, 3, 64, 64), mode='sing')
 
 
-@pytest.mark.parametrize('other', [dict(max_characters=9), dict(characters='abc')])
+@pytest.mark.parametrize(
+    'other',
+    [
+        dict(max_characters=9),
+        dict(characters='abc'),
+        dict(characters=Vocabulary().characters[::-1]),
+    ],
+)
 def test_prompts_of_another_vocabulary_are_refused(model, make_batch, other):
     batch = make_batch(model, [['stop']])
     vocabulary = Vocabulary(**{'max_characters': 12, **other})
     prompt = batch['data_samples'][0].prompt
     prompt.tokens = torch.as_tensor(vocabulary.encode(['stop'], 8)[0])
-    prompt.num_ids = vocabulary.num_ids
+    prompt.vocabulary = vocabulary.fingerprint
     with pytest.raises(ValueError, match='the same vocabulary'):
         model(**batch)
 

@@ -14,7 +14,7 @@ def controller(**settings):
     torch.manual_seed(0)
     sizes = dict(embed_dims=16, depth=2, num_heads=2, word_dims=8, word_depth=2, word_heads=2)
     return MODELS.build(
-        dict(type='TextController', vocabulary=VOCABULARY, grid=(2, 3), **sizes, **settings)
+        dict(type='TextController', vocabulary=VOCABULARY, grid=(2, 3), **{**sizes, **settings})
     ).eval()
 
 
@@ -202,3 +202,13 @@ def test_words_are_located_by_the_choice_that_matches_them(vocabulary):
     odds = model.match_words(image, words, mask)
     torch.testing.assert_close(located.sum(1, keepdim=True), odds.sigmoid())
     assert controller(match=False).locate_words(image, words, mask) is None
+
+
+def test_without_blocks_nothing_is_attended_to_and_every_parameter_is_used(vocabulary):
+    model = controller(depth=0, match=False)
+    image = torch.randn(1, 16, 2, 3)
+    tokens, mask = encode(vocabulary, ['stop', 'exit'])
+    words = model.encode_words(tokens)
+    assert (model.attend(image, words, mask) == torch.zeros(1, 4, 2, 3)).all()
+    (model(image, words, mask).sum() + words.sum()).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []

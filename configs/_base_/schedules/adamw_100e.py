@@ -1,4 +1,5 @@
-# 100 epochs of 100,000 images, 32 at a time; with N GPUs give max_iters and T_max 312500 / N.
+# 100 epochs of 100,000 images, 32 at a time; with N GPUs give max_iters 312500 / N.
+# The learning rate reaches zero there, wherever that is.
 optim_wrapper = dict(
     type='AutoAmpOptimWrapper',
     dtype='bfloat16',
@@ -15,5 +16,5 @@ test_cfg = dict(type='TestLoop')
 auto_scale_lr = dict(base_batch_size=32)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-4, end=10000, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=10000, end=312500, eta_min=0, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=10000, eta_min=0, by_epoch=False),
 ]

@@ -62,7 +62,7 @@ def recompute_in_backward(model: nn.Module, patterns: Sequence[str]) -> list[str
     """
     names = [name for name, _ in model.named_modules() if name]
     chosen: dict[str, None] = {}
-    for pattern in patterns:
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
         parts = pattern.split('.')
         fitting = [
             name

@@ -1,5 +1,7 @@
 """L_bc: in a batch, which image belongs to which words?"""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from mmengine.dist import get_world_size
@@ -7,6 +9,30 @@ from mmocr.registry import MODELS
 from torch import Tensor, nn
 
 from .processes import gather_rows
+
+MAX_LOG_SCALE = math.log(100)
+
+
+def start_log_scale(trained: bool = True) -> nn.Parameter:
+    """Logarithm of CLIP's first factor of the similarities, 1 / 0.07."""
+    return nn.Parameter(torch.tensor(math.log(1 / 0.07)), requires_grad=trained)
+
+
+def bounded_scale(log_scale: nn.Parameter) -> Tensor:
+    """Factor of the similarities, at most 100.
+
+    As CLIP does, it is the parameter that is held back: one that was merely cut off on the way to
+    the loss would have no gradient above the bound, and stay there.
+
+    Args:
+        log_scale: Its logarithm, a scalar; changed where it is above the bound.
+
+    Returns:
+        Scalar with a gradient.
+    """
+    with torch.no_grad():
+        log_scale.clamp_(max=MAX_LOG_SCALE)
+    return log_scale.exp()
 
 
 def contrastive_loss(images: Tensor, texts: Tensor, valid: Tensor, scale: Tensor) -> Tensor:
@@ -25,7 +51,8 @@ def contrastive_loss(images: Tensor, texts: Tensor, valid: Tensor, scale: Tensor
     """
     images = F.normalize(images.float(), dim=-1)
     texts = F.normalize(texts.float(), dim=-1)
-    logits = scale.float() * images @ texts.T  # (B, B)
+    with torch.autocast(images.device.type, enabled=False):  # bfloat16 has 3 digits for up to 100
+        logits = scale.float() * images @ texts.T  # (B, B)
     target = torch.arange(len(logits), device=logits.device)
     # An invalid candidate gets no probability, but a row must keep one finite entry.
     forbidden = ~valid & ~torch.eye(len(valid), dtype=torch.bool, device=valid.device)

@@ -14,6 +14,7 @@ from odm_mmocr.checkpoints.architecture import (
     describe_architecture,
     effective_normalization,
 )
+from odm_mmocr.checkpoints.swap import find_network
 
 from .base import FrozenFeatures
 
@@ -54,7 +55,7 @@ class DetectorFeatures(FrozenFeatures):
     ):
         cfg = config if isinstance(config, Config) else load_config(str(config))
         source = f'DetectorFeatures: {cfg.filename or "the config"}'
-        network, scope = find_detector(cfg, source)
+        network, _, scope = find_network(cfg)
         parts = ('backbone', 'neck') if with_neck else ('backbone',)
         modules = [build_part(network, name, scope, source) for name in parts]
         weights = load_checkpoint(checkpoint)
@@ -106,17 +107,6 @@ class DetectorStages(nn.Module):
         """Return the chosen maps of normalised images (B, 3, H, W)."""
         maps = self.all_maps(images)
         return [maps[index] for index in self.stages]
-
-
-def find_detector(cfg: Config, source: str) -> tuple[Mapping, str]:
-    """Find what has the backbone in a detector's config, and the scope of its types."""
-    model = cfg.get('model') or {}
-    for network, scope in ((model, 'mmocr'), (model.get('cfg') or {}, 'mmdet')):
-        if isinstance(network.get('backbone'), Mapping):
-            return network, scope
-    raise ValueError(
-        f'{source} has no model.backbone (nor model.cfg.backbone); give the config of a detector'
-    )
 
 
 def build_part(network: Mapping, name: str, scope: str, source: str) -> nn.Module:

@@ -10,6 +10,7 @@ from torch import Tensor
 from odm_mmocr.datasets.vocabulary import Vocabulary
 from odm_mmocr.structures import ODMDataSample
 
+from ..image_encoder import check_size
 from ..prompts import check_vocabulary
 
 
@@ -56,12 +57,7 @@ class PretrainingModel(BaseModel):
                 f"mode={mode!r} is neither 'tensor' nor 'loss': {type(self).__name__} only "
                 'pre-trains, give it no validation (val_cfg, val_dataloader and val_evaluator None)'
             )
-        stride = self.image_encoder.strides[-1]
-        if inputs.shape[-2] % stride or inputs.shape[-1] % stride:
-            raise ValueError(
-                f'input of {inputs.shape[-2]}x{inputs.shape[-1]}: both must be multiples of '
-                f'{stride}; let the data preprocessor pad (pad_size_divisor={stride})'
-            )
+        check_size(inputs, self.image_encoder.strides[-1])
         return (
             self.loss(inputs, data_samples) if mode == 'loss' else self.encode(inputs, data_samples)
         )

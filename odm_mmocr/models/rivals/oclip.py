@@ -1,7 +1,5 @@
 """oCLIP: which character of the word is masked? The image knows."""
 
-import math
-
 import torch
 from mmocr.registry import MODELS
 from torch import Tensor, nn
@@ -9,6 +7,7 @@ from torch import Tensor, nn
 from odm_mmocr.structures import ODMDataSample
 
 from ..layers import CrossAttentionBlock, LearnedPositions2d
+from ..losses import bounded_scale, start_log_scale
 from .base import PretrainingModel, stack_words
 from .losses import character_accuracy, character_loss
 
@@ -65,7 +64,7 @@ class OCLIP(PretrainingModel):
         self.norm = nn.LayerNorm(embed_dims)
         self.classifier = nn.Linear(embed_dims, self.word_encoder.vocabulary.num_ids)
         self.loss_contrastive = MODELS.build(loss_contrastive)
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.logit_scale = start_log_scale()
         self.character_weight = character_weight
 
     def encode(self, images: Tensor, data_samples: list[ODMDataSample]) -> dict[str, Tensor]:
@@ -119,7 +118,7 @@ class OCLIP(PretrainingModel):
                 outputs['image_feature'],
                 outputs['text_feature'],
                 self.word_encoder.has_words(outputs['shown']),
-                self.logit_scale.clamp(max=math.log(100)).exp(),
+                bounded_scale(self.logit_scale),
             ),
             character_accuracy=character_accuracy(logits, target),
         )

@@ -61,3 +61,7 @@ def test_a_copy_runs_on_its_own_weights():
 def test_wrong_names_are_refused(patterns, message):
     with pytest.raises(ValueError, match=message):
         recompute_in_backward(network(), patterns)
+
+
+def test_a_single_name_needs_no_list():
+    assert recompute_in_backward(nn.Sequential(nn.Linear(2, 2)), '0') == ['0']

@@ -1,7 +1,11 @@
+import math
+
+import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from odm_mmocr.models.losses import BatchContrastiveLoss, contrastive_loss
+from odm_mmocr.models.losses import BatchContrastiveLoss, bounded_scale, contrastive_loss
 
 ALL = torch.ones(4, dtype=torch.bool)
 
@@ -36,3 +40,21 @@ def test_no_valid_pair_is_zero_and_finite():
     loss.backward()
     assert loss == 0
     assert (images.grad == 0).all()
+
+
+@pytest.mark.parametrize('start', [math.log(90), math.log(500)])
+def test_scale_has_a_bound_from_which_it_can_come_back(start):
+    parameter = nn.Parameter(torch.tensor(start))
+    scale = bounded_scale(parameter)
+    assert scale.item() == pytest.approx(min(math.exp(start), 100))
+    scale.backward()
+    assert parameter.grad.item() == pytest.approx(scale.item())
+    assert parameter.item() <= math.log(100) + 1e-6
+
+
+def test_similarities_are_exact_in_mixed_precision():
+    images, texts = features()
+    exact = contrastive_loss(images, texts, ALL, torch.tensor(100.0))
+    with torch.autocast('cpu', torch.bfloat16):
+        mixed = contrastive_loss(images, texts, ALL, torch.tensor(100.0))
+    torch.testing.assert_close(mixed, exact, rtol=1e-6, atol=0)
