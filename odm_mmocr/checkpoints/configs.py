@@ -83,7 +83,8 @@ def load_config(name: str, options: dict | None = None) -> Config:
 
     Raises:
         FileNotFoundError: There is no such config.
-        ValueError: Several configs have that name, or the file is no config.
+        ValueError: Several configs have that name, the file is no config, or an option does not
+            fit it: a part that is no dictionary has no settings, a list no such place.
     """
     path = find_config(name)
     if path.suffix not in ('.py', '.yml', '.yaml', '.json'):
@@ -95,8 +96,10 @@ def load_config(name: str, options: dict | None = None) -> Config:
     except Exception as error:
         # MMEngine executes the file, which can fail in any way.
         raise ValueError(f'{path} does not load: {type(error).__name__}: {error}') from error
-    if options:
-        cfg.merge_from_dict(options)
+    try:
+        cfg.merge_from_dict(options or {})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f'{path} does not take {options}: {error}') from error
     return cfg
 
 

@@ -9,6 +9,7 @@ from odm_mmocr.checkpoints import configs
 from odm_mmocr.checkpoints.configs import (
     external_name,
     find_config,
+    load_config,
     read_config_text,
     require_registered,
 )
@@ -63,6 +64,15 @@ def test_missing_config_says_where_it_was_looked_for():
         find_config('mmocr::textdet/none.py')
     with pytest.raises(FileNotFoundError, match='nowhere is not installed'):
         find_config('nowhere::a.py')
+
+
+@pytest.mark.parametrize(
+    ('key', 'message'),
+    [('train_dataloader.batch_size.x', 'int'), ('custom_hooks.99.type', 'Index 99')],
+)
+def test_options_that_do_not_fit(key, message):
+    with pytest.raises(ValueError, match=f'odm_pretrain_quickstart.py does not take .*{message}'):
+        load_config('odm_pretrain_quickstart.py', {key: 1})
 
 
 def test_ambiguous_name_lists_all(tmp_path, monkeypatch):
