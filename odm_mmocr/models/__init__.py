@@ -9,6 +9,7 @@ from .losses import (
 )
 from .ocr_features import CRAFTFeatures, DetectorFeatures, PPOCRFeatures
 from .odm import ODM
+from .postprocessors import FastFCEPostprocessor
 from .rivals import OCLIP, STKM, BackboneEncoder, MaskedImageModel
 from .sharding import ODMFullyShardedDataParallel
 from .text_controller import TextController
@@ -24,6 +25,7 @@ __all__ = [
     'DestylizationHead',
     'DestylizationSegLoss',
     'DetectorFeatures',
+    'FastFCEPostprocessor',
     'MaskedImageModel',
     'OCRLPIPSLoss',
     'ODMDataPreprocessor',
