@@ -8,7 +8,7 @@ from typing import Any
 
 from odm_mmocr.image_files import is_inside
 
-from .paired_files import IMAGE_SUFFIXES
+from .paired_files import OFFICIAL_SUFFIXES
 from .parsers import excerpt, make_instance
 from .preparation import ImageAnnotation, PreparationError, Report, SplitReader, prepare_splits
 from .selection import draw
@@ -73,7 +73,7 @@ def prepare_lsvt(
         path.stem: path.absolute()
         for folder in folders
         for path in Path(folder).iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES
+        if path.suffix.lower() in OFFICIAL_SUFFIXES
     }
     names = sorted(content, key=lambda name: (len(name), name))  # gt_2 before gt_10
     try:

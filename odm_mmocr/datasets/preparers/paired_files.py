@@ -8,7 +8,7 @@ from odm_mmocr.image_files import check_file, check_inside
 
 from .preparation import ImageAnnotation, PreparationError, SplitReader
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
+OFFICIAL_SUFFIXES = ('.jpg', '.jpeg', '.png')
 
 Folders = Mapping[str, tuple[Sequence[str], Sequence[str]]]
 """For each split the names of its folder of images, and of that of its ground truth."""
@@ -59,7 +59,7 @@ def pair_files(
     images: Path,
     truth: Path,
     names: Callable[[str], Sequence[str]] = name_truth,
-    suffixes: Sequence[str] = IMAGE_SUFFIXES,
+    suffixes: Sequence[str] = OFFICIAL_SUFFIXES,
 ) -> tuple[list[tuple[Path, Path]], list[str]]:
     """Pair images with their ground truth, in natural order.
 
