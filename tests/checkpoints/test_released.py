@@ -228,8 +228,8 @@ def test_vocabulary_of_oclip_ends_in_the_masked_character(oclip_conversion):
     controller = config['model']['text_controller']
     vocabulary = build_vocabulary(controller['vocabulary'])
     assert (vocabulary.num_ids, vocabulary.end) == (97, 96)
-    tokens, _ = vocabulary.encode(['!~ '], 1)
-    assert tokens[0, :4].tolist() == [1, 94, 95, 96]
+    tokens, _ = vocabulary.encode(['!~ !'], 1)  # a blank stands for the masked one
+    assert tokens[0, :5].tolist() == [1, 94, 95, 1, 96]
     assert controller['word_pooling'] == 'end'
     packers = [
         step
