@@ -138,8 +138,12 @@ def latest_checkpoint(work_dir: str | os.PathLike) -> Path | None:
     saved = sorted(folder.glob('*.pth'), key=_number, reverse=True)
     numbered = [path for path in saved if _number(path) >= 0]
     if named.name:
-        last = next((p for p in (folder / named.name, named) if p.is_file()), None)
-        if last is None:
+        inside = folder / named.name
+        last = named
+        # Two names of one file may be here: the one in the pointer holds in any current folder.
+        if inside.is_file() and not (named.is_file() and named.samefile(inside)):
+            last = inside
+        if not last.is_file():
             raise FileNotFoundError(
                 f'{pointer} names {named}, which is gone; checkpoints in that folder: '
                 f'{", ".join(sorted(p.name for p in saved)) or "none"}. Resume from one of them by '

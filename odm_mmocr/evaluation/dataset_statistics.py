@@ -334,7 +334,7 @@ class _Tally:
             self.heights.append(height)
             self.ratios.append(ratio)
             self.rotations.append(rotation)
-            text = as_drawn(word.text)
+            text = as_drawn(word.text) or word.text  # where nothing of it can be seen
             self.lengths.append(len(text))
             self.scores.append(math.nan if word.score is None else word.score)
             self.texts[text] += 1
