@@ -7,9 +7,8 @@ import argparse
 import math
 import sys
 
-import torch
-
 import odm_mmocr  # noqa: F401  (registers what the config names)
+from odm_mmocr.devices import find_device
 from odm_mmocr.engine.replay import Replay, replay
 
 SHOWN = 5
@@ -20,11 +19,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('file', help='of the folder non_finite/ of a work directory')
-    parser.add_argument(
-        '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='default: CUDA where it is',
-    )
+    parser.add_argument('--device', help='default: CUDA where it is')
     return parser.parse_args(argv)
 
 
@@ -43,7 +38,7 @@ def report(step: Replay) -> str:
 def main() -> None:
     args = parse_args()
     try:
-        print(report(replay(args.file, args.device)))
+        print(report(replay(args.file, str(find_device(args.device)))))
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
 

@@ -122,9 +122,6 @@ def main() -> None:
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         if local:
             check_fit(weights, runner.model, args.checkpoint, allow_more=True)
-    except (OSError, ValueError, KeyError) as error:
-        sys.exit(f'error: {error}')
-    try:
         runner.test_loop  # noqa: B018, builds data and metrics
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f'error: {error}')

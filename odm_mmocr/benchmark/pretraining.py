@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -14,6 +13,7 @@ from odm_mmocr.checkpoints import (
     recalibrate_backbone,
     save_checkpoint,
 )
+from odm_mmocr.devices import find_device
 
 from .starts import fingerprint
 from .training import CONFIG, leave_result, train
@@ -41,8 +41,7 @@ def pretrain_run(folder: Path) -> dict:
     backbone = extract_backbone(checkpoint, source=str(last))
     cfg = Config.fromfile(folder / CONFIG)
     if cfg.get('recalibrate'):
-        device = 'cuda' if torch.cuda.is_available() else 'cpu'
-        backbone = recalibrate_backbone(backbone, cfg, cfg.recalibrate, device)
+        backbone = recalibrate_backbone(backbone, cfg, cfg.recalibrate, find_device(None))
     save_checkpoint(backbone, folder / BACKBONE)
     kept = {key: checkpoint[key] for key in ('state_dict', 'meta')}
     save_checkpoint(kept, folder / WEIGHTS)
