@@ -90,7 +90,33 @@ def prepare(args: argparse.Namespace) -> Config:
         cfg.auto_scale_lr.enable = True
     if args.resume:
         resume(cfg, args.resume)
+    leave_out_late_schedules(cfg)
     return cfg
+
+
+def leave_out_late_schedules(cfg: Config) -> None:
+    """Leave out what would follow a warm-up that a short trial does not reach the end of.
+
+    A schedule without an end of its own ends where the training does; MMEngine refuses one that
+    would begin after that.
+    """
+    schedules = cfg.get('param_scheduler')
+    length = cfg.train_cfg.get('max_iters')
+    if not isinstance(schedules, list) or length is None:
+        return
+    late = [
+        schedule
+        for schedule in schedules
+        if not schedule.get('by_epoch', True)
+        and 'end' not in schedule
+        and schedule.get('begin', 0) >= length
+    ]
+    for schedule in late:
+        print(
+            f'param_scheduler: {schedule.type} is left out, which begins after {schedule.begin} '
+            f'iterations; this training has {length}'
+        )
+    cfg.param_scheduler = [schedule for schedule in schedules if schedule not in late]
 
 
 def start_processes_without_cuda(cfg: Config) -> None:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import PARAM_SCHEDULERS
 
 TRAIN = Path(__file__).resolve().parents[2] / 'tools' / 'train.py'
 CONFIG = """
@@ -208,6 +209,26 @@ def test_two_processes_without_cuda(config, tmp_path):
     assert done.returncode == 0, done.stderr
     assert 'Distributed training: True' in done.stdout + done.stderr
     assert (tmp_path / 'work' / 'iter_2.pth').exists()
+
+
+def test_trial_shorter_than_its_warm_up(train, capsys):
+    """The first thing a user does with a config is to run a few iterations of it."""
+
+    def trial(length):
+        return train.prepare(
+            train.parse_args(
+                f'odm_pretrain_quickstart.py --cfg-options train_cfg.max_iters={length}'.split()
+            )
+        )
+
+    cfg = trial(50)
+    assert [schedule.type for schedule in cfg.param_scheduler] == ['LinearLR']
+    assert 'CosineAnnealingLR is left out, which begins after 50' in capsys.readouterr().out
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    for schedule in cfg.param_scheduler:  # as MMEngine builds them
+        PARAM_SCHEDULERS.build(schedule, default_args=dict(optimizer=optimizer, end=50))
+    assert len(trial(51).param_scheduler) == 2
+    assert not capsys.readouterr().out
 
 
 def test_auto_scale_lr(prepare, config):
