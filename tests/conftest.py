@@ -7,6 +7,16 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from mmengine.registry import DefaultScope
+
+
+@pytest.fixture(autouse=True)
+def default_scope():
+    """Leaves MMEngine's default scope as it was: a runner sets one for the whole process."""
+    before = dict(DefaultScope._instance_dict)
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)
 
 
 @pytest.fixture(scope='session')
