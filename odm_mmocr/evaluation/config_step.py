@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
+from mmengine.runner import Runner, set_random_seed
 from mmocr.registry import MODELS
 
 from odm_mmocr.checkpoints import load_config
@@ -63,7 +63,8 @@ class ConfigStep:
     """What MMEngine's runner does in an iteration, on one batch of random images.
 
     Preprocessing, forward pass, losses, backward pass, clipping where it is configured, optimizer,
-    zeroed gradients. The batch lies in the memory of the host, as a data loader leaves it.
+    zeroed gradients. The batch lies in the memory of the host, as a data loader leaves it. Of the
+    config's ``randomness`` only ``deterministic`` counts, which is set for the whole process.
 
     Args:
         cfg: Config of an ODM.
@@ -78,7 +79,10 @@ class ConfigStep:
         self.cfg = cfg
         self.setting = setting
         init_default_scope(cfg.get('default_scope', 'mmocr'))
-        torch.manual_seed(0)
+        deterministic = cfg.get('randomness', {}).get('deterministic', False)
+        if deterministic:
+            torch.backends.cudnn.benchmark = False  # MMEngine's function warns before it does so
+        set_random_seed(0, deterministic)
         changes = dict(compile_cfg={}) if setting.compile else {}
         self.model = model = MODELS.build({**cfg.model, **changes})
         if not isinstance(model, ODM):

@@ -269,6 +269,20 @@ def test_precision_replaces_that_of_the_config():
     assert (wrapper['type'], wrapper['dtype']) == ('AutoAmpOptimWrapper', 'float16')
 
 
+def test_deterministic_kernels_as_the_config_has_it(monkeypatch):
+    for name in ('deterministic', 'benchmark'):  # as they are now, once this is over
+        monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))
+    try:
+        step = ConfigContender(CONFIG, {'randomness.deterministic': True}).build(SMALL)
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.benchmark
+        step()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    ConfigContender(CONFIG).build(SMALL)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_bfloat16_step():
     step = ConfigContender(CONFIG).build(replace(SMALL, precision='bf16'))
     seen = []
