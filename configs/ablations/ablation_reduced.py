@@ -1,4 +1,4 @@
-# What fits into a day of one CPU core: parts, drop and noise ratios and rivals together, one
+# What fits into six hours of one CPU core: parts, drop and noise ratios and rivals together, one
 # pre-training and one detector each, all of them short. docs/ablations.md: how to run it;
 # docs/benchmarks: what came out.
 _base_ = 'ablation_modules.py'
