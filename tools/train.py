@@ -101,7 +101,7 @@ def leave_out_late_schedules(cfg: Config) -> None:
     would begin after that.
     """
     schedules = cfg.get('param_scheduler')
-    length = cfg.train_cfg.get('max_iters')
+    length = (cfg.get('train_cfg') or {}).get('max_iters')
     if not isinstance(schedules, list) or length is None:
         return
     late = [
