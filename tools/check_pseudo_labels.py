@@ -13,9 +13,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from odm_mmocr.checkpoints.saving import written_whole
 from odm_mmocr.datasets.annotation_files import first_problems, read_annotations
 from odm_mmocr.evaluation.filter_sweep import FilterSweep, format_table
+from odm_mmocr.output_files import written_whole
 from odm_mmocr.pseudo_label import FilterSettings
 
 SHOWN_PROBLEMS = 5

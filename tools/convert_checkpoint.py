@@ -24,7 +24,7 @@ from odm_mmocr.checkpoints import (
     save_checkpoint,
     without_counters,
 )
-from odm_mmocr.checkpoints.saving import written_whole
+from odm_mmocr.output_files import written_whole
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

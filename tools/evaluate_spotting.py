@@ -17,7 +17,6 @@ import sys
 from pathlib import Path
 
 from odm_mmocr.checkpoints import load_config
-from odm_mmocr.checkpoints.saving import written_whole
 from odm_mmocr.datasets.annotation_files import AnnotatedImage, first_problems, read_annotations
 from odm_mmocr.evaluation import EndToEndMetric
 from odm_mmocr.evaluation.end_to_end import SCORE_THRESHOLD
@@ -34,6 +33,7 @@ from odm_mmocr.evaluation.end_to_end_run import (
     spot_images,
 )
 from odm_mmocr.evaluation.word_reading import PPOCRReader
+from odm_mmocr.output_files import written_whole
 
 SHOWN_PROBLEMS = 5
 PP_OCR = 'pp-ocr'

@@ -23,8 +23,8 @@ from odm_mmocr.checkpoints import (
     save_whole_files,
     swap_backbone,
 )
-from odm_mmocr.checkpoints.saving import causes, disk_full
 from odm_mmocr.compat import check_launcher, join_processes_without_cuda
+from odm_mmocr.output_files import causes, disk_full
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

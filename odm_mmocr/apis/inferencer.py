@@ -30,9 +30,9 @@ from rich.progress import (
 )
 
 from odm_mmocr.checkpoints import load_checkpoint, load_config, walk_settings
-from odm_mmocr.checkpoints.saving import written_whole
 from odm_mmocr.datasets.transforms import PackODMInputs
 from odm_mmocr.devices import find_device
+from odm_mmocr.output_files import written_whole
 from odm_mmocr.pseudo_label import OCREngine, RapidOCREngine, ReadWord, split_line
 from odm_mmocr.structures import ODMDataSample
 from odm_mmocr.visualization.inference import draw_prediction

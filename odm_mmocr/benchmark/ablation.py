@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from odm_mmocr.checkpoints.saving import written_whole
+from odm_mmocr.output_files import written_whole
 
 from .ablation_plan import AblationPlan, Variant
 from .ablation_report import (

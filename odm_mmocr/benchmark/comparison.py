@@ -14,7 +14,7 @@ from mmengine.dataset import BaseDataset
 
 from odm_mmocr.checkpoints import find_config
 from odm_mmocr.checkpoints.architecture import format_normalization
-from odm_mmocr.checkpoints.saving import written_whole
+from odm_mmocr.output_files import written_whole
 
 from .execution import Executor, Outcome, alone, read_result
 from .protocol import (

@@ -1,6 +1,5 @@
 """Runs, one process each, resumable, in any number of programs at once."""
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import IO, Protocol
 
 import torch
 
-from odm_mmocr.checkpoints.saving import written_whole
+from odm_mmocr.output_files import lock_file, written_whole
 
 from .protocol import read_json
 from .training import CONFIG, RESULT
@@ -215,12 +214,7 @@ def locked(path: Path, wait_for_it: bool = False) -> Iterator[IO | None]:
         The file, or None where another program holds it.
     """
     with open(path, 'a') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait_for_it else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield None
-        else:
-            yield file
+        yield None if lock_file(file, wait_for_it) is False else file
 
 
 @contextmanager

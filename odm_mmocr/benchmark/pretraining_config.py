@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 from mmocr.registry import MODELS
 
 from odm_mmocr.checkpoints import extract_backbone, load_config, save_checkpoint, swap_backbone
-from odm_mmocr.checkpoints.saving import written_whole
+from odm_mmocr.output_files import written_whole
 
 from .ablation_plan import LENGTH, TEST, VALIDATION, AblationPlan, Variant, without_validation
 from .options import apply_options, known_arguments, walk_typed

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from odm_mmocr.checkpoints.saving import written_whole
+from odm_mmocr.output_files import written_whole
 
 RANDOM = 'random'
 STATISTICS = ('learning', 'frozen')  # of BatchNorm

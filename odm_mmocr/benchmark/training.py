@@ -9,7 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from odm_mmocr.checkpoints import latest_checkpoint, load_checkpoint, save_whole_files
-from odm_mmocr.checkpoints.saving import save_checkpoint, written_whole
+from odm_mmocr.checkpoints.saving import save_checkpoint
+from odm_mmocr.output_files import written_whole
 
 CONFIG, RESULT, WEIGHTS = 'config.py', 'result.json', 'detector.pth'
 EVALUATIONS = 'evaluations.json'

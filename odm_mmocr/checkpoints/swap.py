@@ -7,6 +7,8 @@ from pathlib import Path
 from mmengine.config import Config
 from torch import nn
 
+from odm_mmocr.output_files import written_whole
+
 from .architecture import (
     build_layout,
     describe_architecture,
@@ -17,7 +19,6 @@ from .architecture import (
 )
 from .configs import external_name
 from .initializer import check_backbone, check_normalization, describe_additions, load_backbone
-from .saving import written_whole
 
 # Settings of a ResNet that change how its layers compute, and neither channels nor strides of what
 # it hands on: necks and heads do not notice.

@@ -1,6 +1,5 @@
 """Files that are made once and used by many processes."""
 
-import fcntl
 import glob
 import os
 import socket
@@ -12,7 +11,7 @@ from typing import IO
 
 from mmengine.logging import print_log
 
-from odm_mmocr.checkpoints.saving import open_output, written_whole
+from odm_mmocr.output_files import lock_file, open_output, written_whole
 
 _REPORT_SECONDS = 10.0
 
@@ -65,7 +64,7 @@ def written_by_one(path: Path) -> Iterator[IO[bytes]]:
         The open file.
 
     Raises:
-        OSError: As :func:`odm_mmocr.checkpoints.saving.written_whole`.
+        OSError: As :func:`odm_mmocr.output_files.written_whole`.
     """
     mine = path.with_name(f'{path.name}.{socket.gethostname()}-{os.getpid()}')
     with written_whole(mine) as file:
@@ -104,17 +103,16 @@ def _hold(lock: Path, path: Path) -> IO | None:
     while True:
         file = open_output(lock, 'a')
         try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            held = lock_file(file)
+            if held is False:
                 print_log(f'waiting for another process that makes {path}', logger='current')
-                fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:
-            file.close()
-            return None
+                held = lock_file(file, wait=True)
         except BaseException:
             file.close()
             raise
+        if held is None:
+            file.close()
+            return None
         # The process that held it has deleted it, and another may have made a new one.
         if _is_open(lock, file):
             return file

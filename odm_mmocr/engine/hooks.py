@@ -18,7 +18,7 @@ from odm_mmocr.checkpoints import (
     save_checkpoint,
     save_whole_files,
 )
-from odm_mmocr.checkpoints.saving import written_whole
+from odm_mmocr.output_files import written_whole
 
 from .finite_steps import FiniteSteps
 from .memory import keep_freed_memory

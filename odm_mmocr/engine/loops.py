@@ -8,7 +8,7 @@ from mmengine.runner.loops import _InfiniteDataloaderIterator
 from mmocr.registry import LOOPS
 from torch.utils.data import DataLoader
 
-from odm_mmocr.checkpoints.saving import written_whole
+from odm_mmocr.output_files import written_whole
 
 from .seeding import seed_step
 from .stopping import shield_workers

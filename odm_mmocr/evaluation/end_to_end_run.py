@@ -18,9 +18,9 @@ from mmocr.apis.inferencers.base_mmocr_inferencer import BaseMMOCRInferencer
 from mmocr.models.textrecog.recognizers import BaseRecognizer
 
 from odm_mmocr.checkpoints import check_fit, load_checkpoint, load_config
-from odm_mmocr.checkpoints.saving import written_whole
 from odm_mmocr.datasets.annotation_files import AnnotatedImage
 from odm_mmocr.devices import find_device
+from odm_mmocr.output_files import written_whole
 
 from .dataset_images import load_image
 from .end_to_end import DETECTION, NO_LEXICON, EndToEndMetric

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from odm_mmocr.checkpoints.saving import lock_output, open_output
+from odm_mmocr.output_files import lock_output, open_output
 from odm_mmocr.rendering.meshes import MAX_COORDINATE
 
 from .words import ReadWord

@@ -14,10 +14,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from odm_mmocr.checkpoints.saving import written_whole
 from odm_mmocr.datasets.annotation_files import AnnotatedImage
 from odm_mmocr.evaluation.dataset_images import ImageCheck
 from odm_mmocr.evaluation.dataset_statistics import DatasetStatistics
+from odm_mmocr.output_files import written_whole
 from odm_mmocr.rendering.fonts import FontSpec
 
 from .dataset_charts import BarChart, brief, dataset_charts, draw_charts, render_charts

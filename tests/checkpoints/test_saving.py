@@ -8,12 +8,7 @@ from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.fileio.backends import registry_utils
 
 from odm_mmocr.checkpoints import load_checkpoint, save_checkpoint
-from odm_mmocr.checkpoints.saving import (
-    WholeFileBackend,
-    open_output,
-    save_whole_files,
-    written_whole,
-)
+from odm_mmocr.checkpoints.saving import WholeFileBackend, save_whole_files
 
 
 @pytest.fixture
@@ -44,33 +39,9 @@ def test_backend_is_whole_too(tmp_path, small_disk):
     assert (tmp_path / 'file').read_bytes() == b'old'
 
 
-def test_other_errors_pass_unchanged(tmp_path):
-    with pytest.raises(ZeroDivisionError), written_whole(tmp_path / 'file'):
-        raise ZeroDivisionError
-    assert not os.listdir(tmp_path)
-
-
 def test_mmengine_saves_through_it(tmp_path, monkeypatch):
     monkeypatch.setitem(registry_utils.backends, 'local', LocalBackend)
     monkeypatch.setitem(registry_utils.prefix_to_backends, '', LocalBackend)
     save_whole_files()
     assert type(get_file_backend(str(tmp_path / 'iter_1.pth'))) is WholeFileBackend
     assert type(get_file_backend(backend_args=dict(backend='local'))) is WholeFileBackend
-
-
-def test_nothing_is_written_through_a_link(tmp_path):
-    """An archive of images may hold one where an annotation is to be written."""
-    victim = tmp_path / 'victim'
-    victim.write_text('precious')
-    (tmp_path / '.out.json.part').symlink_to(victim)
-    with (
-        pytest.raises(OSError, match=r'out\.json\.part is a link'),
-        written_whole(tmp_path / 'out.json') as file,
-    ):
-        file.write(b'x')
-    for mode in ('wb', 'ab', 'a+b'):
-        (tmp_path / 'link').unlink(missing_ok=True)
-        (tmp_path / 'link').symlink_to(victim)
-        with pytest.raises(OSError, match='is a link, through which nothing is written'):
-            open_output(tmp_path / 'link', mode)
-    assert victim.read_text() == 'precious'

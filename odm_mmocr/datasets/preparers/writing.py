@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmocr.datasets.preparers.packers import TextDetPacker, TextSpottingPacker
 
-from odm_mmocr.checkpoints.saving import lock_output, open_output, written_whole
+from odm_mmocr.output_files import lock_output, open_output, written_whole
 
 _PACKERS = {'textdet': TextDetPacker, 'textspotting': TextSpottingPacker}
 _OF_DETECTION = ('polygon', 'bbox', 'bbox_label', 'ignore')
