@@ -29,7 +29,7 @@ from .pretraining_config import (
     keep_made_from,
     made_from,
 )
-from .protocol import PROTOCOL, RANDOM, Start
+from .protocol import PROTOCOL, RANDOM, Start, search_runs
 from .results import FinishedRun
 
 PRETRAIN = (*COMMAND[:-1], f'{__package__}.pretraining')
@@ -211,6 +211,7 @@ class Ablation:
     def _failures(self, variant: Variant) -> list[str]:
         """Why something of a variant is missing, whichever program has made it."""
         told = []
+        planned = self._detector_names(variant)
         for seed in self._plan.seeds if variant.pretrains else self._plan.seeds[:1]:
             places = {}
             if variant.pretrains:
@@ -218,7 +219,8 @@ class Ablation:
                 places[f'pre-training {run.name}'] = self._place(run)
             start = variant.start(seed).name
             for place in sorted((self._detectors / 'runs').glob(f'{start}_*')):
-                places[f'detector {place.name}'] = place
+                if place.name in planned:  # others are of a plan that has been changed since
+                    places[f'detector {place.name}'] = place
             for name, place in places.items():
                 if read_result(place) is not None:
                     continue
@@ -305,6 +307,13 @@ class Ablation:
             spread(result['seconds'] for result in pretrained),
             '; '.join(self._failures(variant)),
         )
+
+    def _detector_names(self, variant: Variant) -> set[str]:
+        if (plan := self._compared) is None:
+            return set()
+        starts = [Start(name) for name in self._start_names(variant).values()]
+        runs = (search_runs(starts, plan.fractions, plan.recipes, seed) for seed in plan.seeds)
+        return {run.name for made in runs for run in made}
 
     def _start_names(self, variant: Variant) -> dict[int, str]:
         return {seed: variant.start(seed).name for seed in self._plan.seeds}

@@ -187,10 +187,23 @@ class AblationPlan:
                     'stands for random weights; give another name'
                 )
         _check_list(self.seeds, f'{self.name}: seeds')
+        self._check_starts()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(
                 f'{self.name}: seeds are different whole numbers from 0, not {self.seeds}'
             )
+
+    def _check_starts(self) -> None:
+        owners: dict[str, Variant] = {}
+        for variant in self.variants:
+            for seed in self.seeds:
+                name = variant.start(seed).name
+                if owners.setdefault(name, variant) is not variant:
+                    raise ValueError(
+                        f'{self.name}: {variant.name!r} cannot be told from a seed of '
+                        f'{owners[name].name!r}, as detectors of both start from {name!r}; give '
+                        'another name'
+                    )
 
     @property
     def reference(self) -> Variant:

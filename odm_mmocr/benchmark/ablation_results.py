@@ -1,6 +1,7 @@
 """What came out of an ablation."""
 
 import itertools
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ class Share:
         fraction: Share of the labels.
         hmean, precision, recall: Over all seeds, 0 to 1; None where no run is made.
         gain: Of hmean above that of the reference with the same seeds; None for the reference, or
-            where no seed has both.
+            where no seed has both. Of several pre-trainings each counts once, by its mean.
         over_random: Likewise above random weights.
         expected: Number of runs that there are to be.
         values: hmean of every run.
@@ -92,6 +93,8 @@ def summarise_share(
 
     Runs are compared pair by pair: those of the same seed of the pre-training, and of the same seed
     of the detector, hence the same labelled images. What has no pre-training is paired with all.
+    Detectors from one pre-training are no independent tries: where there are several pre-trainings,
+    the mean of each is one value.
 
     Args:
         fraction: The share of the labels.
@@ -109,14 +112,17 @@ def summarise_share(
     own = [made[key] for key in keys if key in made]
 
     def gain(others: Mapping[int, str]) -> Spread | None:
-        pairs = {
-            ((starts[p], s), (others[p], s))
+        gains = {
+            (starts[p], others[p]): [
+                made[starts[p], s].hmean[-1] - made[others[p], s].hmean[-1]
+                for s in seeds
+                if (starts[p], s) in made and (others[p], s) in made
+            ]
             for p in starts
-            for s in seeds
             if p in others and starts[p] != others[p]
         }
-        both = sorted((a, b) for a, b in pairs if a in made and b in made)
-        return spread(made[a].hmean[-1] - made[b].hmean[-1] for a, b in both)
+        tries = [values for values in gains.values() if values]
+        return spread(map(statistics.fmean, tries) if len(tries) > 1 else itertools.chain(*tries))
 
     return Share(
         fraction,

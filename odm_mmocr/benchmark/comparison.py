@@ -18,7 +18,7 @@ from odm_mmocr.output_files import written_whole
 
 from .execution import Executor, Outcome, alone, read_result
 from .protocol import (
-    RANDOM,
+    RANDOM_WEIGHTS,
     Protocol,
     Recipe,
     Run,
@@ -306,7 +306,7 @@ def _fingerprints(
         'the test annotation': file_digest(tests.ann_file),
     }
     for name, file in files.items():
-        fingerprints[f'start {name}'] = Path(file).stem if file else RANDOM
+        fingerprints[f'start {name}'] = Path(file).stem if file else RANDOM_WEIGHTS
     return fingerprints
 
 

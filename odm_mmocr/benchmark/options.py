@@ -126,6 +126,12 @@ def known_arguments(settings: Mapping) -> tuple[set[str], bool]:
     return set().union(*(names for names, _ in found)), any(open_ for _, open_ in found)
 
 
+def takes_argument(settings: Mapping, name: str) -> bool:
+    """Whether the registered class that the `type` of settings names takes an argument."""
+    names, others = known_arguments(settings)
+    return name in names or others
+
+
 def walk_typed(settings: Any, place: Place = ()) -> Iterator[tuple[Place, Mapping]]:
     """Yield every dictionary with a `type` in settings, and its place there, outermost first."""
     if isinstance(settings, Mapping):

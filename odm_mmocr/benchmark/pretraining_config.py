@@ -20,6 +20,7 @@ from .ablation_plan import LENGTH, TEST, VALIDATION, AblationPlan, Variant, with
 from .options import apply_options, known_arguments, walk_typed
 from .protocol import file_digest, read_json
 from .run_config import load_detector, stretch_schedules
+from .training import RESULT
 
 MADE_FROM = 'made_from.json'
 # Of a config, what a result depends on.
@@ -155,6 +156,8 @@ def made_from(cfg: Config) -> dict[str, Any]:
 def keep_made_from(made: Mapping[str, Any], folder: str | Path, add: bool = True) -> None:
     """Record what a pre-training is made from, or compare it with what it was made from.
 
+    What failed before its first checkpoint may be made from something else.
+
     Args:
         made: By :func:`made_from`.
         folder: Of the run.
@@ -164,7 +167,7 @@ def keep_made_from(made: Mapping[str, Any], folder: str | Path, add: bool = True
         ValueError: It was made from something else; it names what differs.
     """
     path = Path(folder) / MADE_FROM
-    if not path.is_file():
+    if not path.is_file() or not _is_begun(path.parent):
         if not add:
             return
         with written_whole(path) as file:
@@ -184,8 +187,12 @@ def keep_made_from(made: Mapping[str, Any], folder: str | Path, add: bool = True
         more = f', and {len(differing) - LISTED} more' if len(differing) > LISTED else ''
         raise ValueError(
             f'{folder} is a pre-training made with {told}{more}; give another --out, or a changed '
-            'variant another name'
+            'variant another name, or delete that folder'
         )
+
+
+def _is_begun(folder: Path) -> bool:
+    return (folder / RESULT).is_file() or any(folder.glob('*.pth'))
 
 
 def _load(name: str) -> Config:

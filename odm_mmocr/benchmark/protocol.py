@@ -14,6 +14,7 @@ import numpy as np
 from odm_mmocr.output_files import written_whole
 
 RANDOM = 'random'
+RANDOM_WEIGHTS = 'random weights, no residual branch at zero'  # for people, and to tell runs apart
 STATISTICS = ('learning', 'frozen')  # of BatchNorm
 PROTOCOL = 'protocol.json'
 
@@ -179,11 +180,11 @@ def search_runs(
 
 
 def final_runs(chosen: dict[tuple[str, float], Recipe], seeds: Sequence[int]) -> list[Run]:
-    """The chosen recipe of every start and share with all seeds.
+    """The chosen recipe of every start and share with other seeds than that of the search.
 
     Args:
         chosen: By name of the start and share of the labels.
-        seeds: All seeds; that of the search is among them, its run is made already.
+        seeds: The others.
 
     Returns:
         The runs, seed by seed.

@@ -31,7 +31,7 @@ def format_table(rows: Sequence[Row], data: str, learning_rate: float) -> str:
     for row in rows:
         figures = (row.hmean, row.precision, row.recall)
         means = ' | '.join(_format_spread(figure, row.seeds) for figure in figures)
-        gain = '' if row.gain is None else f'{100 * row.gain:+.1f}'
+        gain = _format_gain(row)
         reached = '—' if row.epochs_to_random is None else f'{row.epochs_to_random:.1f}'
         lines.append(
             f'| {data} | {percent(row.fraction)} % | {row.start} | {means} | {gain} '
@@ -56,7 +56,7 @@ def write_table(rows: Sequence[Row], data: str, path: str | os.PathLike) -> None
                 **_columns('hmean', row.hmean),
                 **_columns('precision', row.precision),
                 **_columns('recall', row.recall),
-                'gain': '' if row.gain is None else f'{row.gain:.4f}',
+                **(_columns('gain', row.gain) if row.gain else dict(gain='', gain_sd='')),
                 'epochs_to_random': ''
                 if row.epochs_to_random is None
                 else f'{row.epochs_to_random:.2f}',
@@ -179,6 +179,13 @@ def describe_fairness(settings: Mapping[str, str]) -> str:
 def _format_spread(value: tuple[float, float], seeds: int) -> str:
     mean, deviation = value
     return f'{mean:.3f} ± {deviation:.3f}' if seeds > 1 else f'{mean:.3f}'
+
+
+def _format_gain(row: Row) -> str:
+    if row.gain is None:
+        return ''
+    mean, deviation = (100 * value for value in row.gain)
+    return f'{mean:+.1f} ± {deviation:.1f}' if row.seeds > 1 else f'{mean:+.1f}'
 
 
 def _columns(name: str, value: tuple[float, float]) -> dict[str, str]:

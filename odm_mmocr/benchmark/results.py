@@ -91,7 +91,9 @@ class Row:
         seeds: Number of runs.
         hmean, precision, recall: Mean and standard deviation (0 for one seed) at the end of the
             runs, 0 to 1.
-        gain: hmean above that of random weights; None where these were not run.
+        gain: Mean and standard deviation of hmean above that of random weights, seed by seed, as
+            those of one seed have the same labelled images; None for these themselves, and where
+            no seed has both.
         epochs: Length of the runs.
         epochs_to_random: Epochs to the first evaluation at which the mean hmean over the seeds is
             at least what random weights reach at their end; None where it never is, where these
@@ -105,7 +107,7 @@ class Row:
     hmean: tuple[float, float]
     precision: tuple[float, float]
     recall: tuple[float, float]
-    gain: float | None
+    gain: tuple[float, float] | None
     epochs: float
     epochs_to_random: float | None
 
@@ -125,8 +127,10 @@ def summarise(runs: Sequence[FinishedRun]) -> list[Row]:
     rows = []
     for (fraction, start), group in sorted(groups.items(), key=lambda item: item[0][0]):
         hmean = mean_and_deviation(run.hmean[-1] for run in group)
-        base = groups.get((fraction, RANDOM))
-        target = statistics.fmean(run.hmean[-1] for run in base) if base else None
+        base = {run.run.seed: run.hmean[-1] for run in groups.get((fraction, RANDOM), ())}
+        target = statistics.fmean(base.values()) if base else None
+        others = {} if start == RANDOM else base
+        gains = [r.hmean[-1] - others[r.run.seed] for r in group if r.run.seed in others]
         epochs, curve = mean_curve(group)
         rows.append(
             Row(
@@ -137,7 +141,7 @@ def summarise(runs: Sequence[FinishedRun]) -> list[Row]:
                 hmean,
                 mean_and_deviation(run.precision[-1] for run in group),
                 mean_and_deviation(run.recall[-1] for run in group),
-                None if target is None else hmean[0] - target,
+                mean_and_deviation(gains) if gains else None,
                 epochs[-1],
                 None
                 if not target

@@ -13,6 +13,7 @@ from mmocr.registry import DATASETS
 from odm_mmocr.checkpoints import load_config, swap_backbone
 from odm_mmocr.checkpoints.swap import find_network
 
+from .options import takes_argument
 from .protocol import Protocol, Run, choose_labels, split_labels
 
 # What a learning rate schedule counts in epochs or iterations.
@@ -75,7 +76,8 @@ def build_run_config(
     """Put start, labels, schedule and recipe of a run into the detector's config.
 
     The schedule of the learning rate is stretched or compressed as a whole to the iterations of
-    the protocol. All layers of the backbone learn.
+    the protocol. All layers of the backbone learn. Random weights leave no residual branch at zero,
+    as trained ones have none: in a short training such a branch hardly wakes up.
 
     Args:
         protocol: What all runs share.
@@ -89,7 +91,8 @@ def build_run_config(
         where there are any.
 
     Raises:
-        ValueError: The file does not fit, or the config is of a kind that is not known here.
+        ValueError: The file does not fit, the backbone cannot freeze its statistics as the recipe
+            says, or the config is of a kind that is not known here.
     """
     cfg = load_detector(protocol.config, copy.deepcopy(protocol.options))
     cfg.work_dir = work_dir
@@ -98,8 +101,7 @@ def build_run_config(
     else:
         swap_backbone(cfg, backbone)
     network = find_network(cfg)[0]
-    network.backbone.frozen_stages = -1
-    network.backbone.norm_eval = run.recipe.frozen_statistics
+    _set_learning(network.backbone, run.recipe.frozen_statistics)
     pool, held = split_labels(images, protocol.holdout)
     labels = choose_labels(pool, run.fraction, run.seed)
     _set_schedule(cfg, protocol, images)
@@ -140,9 +142,23 @@ def name_data(dataset: BaseDataset) -> str:
 def _start_randomly(cfg: Config) -> None:
     network, _, _ = find_network(cfg)
     network.backbone.init_cfg = None
+    if takes_argument(network.backbone, 'zero_init_residual'):
+        network.backbone.zero_init_residual = False
     for settings, key in ((network, 'init_cfg'), (network.backbone, 'pretrained')):
         if settings.get(key):
             settings[key] = None
+
+
+def _set_learning(backbone: ConfigDict, frozen_statistics: bool) -> None:
+    if takes_argument(backbone, 'frozen_stages'):
+        backbone.frozen_stages = -1
+    if takes_argument(backbone, 'norm_eval'):
+        backbone.norm_eval = frozen_statistics
+    elif frozen_statistics:
+        raise ValueError(
+            f'{backbone.type} has no norm_eval, which frozen statistics need; leave batch_norm at '
+            'learning'
+        )
 
 
 def _batches(cfg: Config, images: int) -> int:

@@ -19,7 +19,7 @@ from odm_mmocr.checkpoints.loading import without_counters
 from odm_mmocr.checkpoints.saving import save_checkpoint
 from odm_mmocr.checkpoints.swap import find_network, find_preprocessor
 
-from .protocol import RANDOM, Start
+from .protocol import RANDOM, RANDOM_WEIGHTS, Start
 
 PREFIXES = ('module.', 'backbone.')
 # Of a classifier, not of a backbone.
@@ -66,7 +66,7 @@ def prepare_start(start: Start, cfg: Config, folder: str | os.PathLike) -> tuple
         ValueError: It does not fit; it says where.
     """
     if start.file is None:
-        return start, 'random weights'
+        return start, RANDOM_WEIGHTS
     if start.fingerprint:
         kept = _kept_file(start.name, start.fingerprint, folder)
         if kept.is_file() or not Path(start.file).is_file():

@@ -178,6 +178,9 @@ def test_failed_runs_are_told_and_tried_again(fake, plan, tmp_path):
     # Told by a program that has not made it, too.
     run(plan, tmp_path, only=['full'])
     assert 'no memory' in table(tmp_path)['without L_bc']['failed']
+    # Of runs that the plan has no more nothing is told.
+    fewer = replace(plan, finetune=replace(plan.finetune, seeds=plan.finetune.seeds[:1]))
+    assert run(fewer, tmp_path, only=['random']) == []
     fake()
     assert run(plan, tmp_path) == []
     rows = table(tmp_path)

@@ -86,6 +86,7 @@ def test_plan_inherits_like_a_config(tmp_path):
         ("'random': None", "'random': {}", 'is to be None'),
         ("'random': None", "'Without L_ocr': {}, 'without L ocr': {}", 'cannot be told from'),
         ("'random': None", "'%': {}", 'cannot be told from'),
+        ("'random': None", "'full seed3': dict(backbone='b.pth')", 'cannot be told from a seed of'),
         ('iterations=7', 'iterations=0', 'rival: iterations is a whole number from 1, not 0'),
         ("options={'model", "evaluations=0, options={'model", 'pretrain.evaluations is a whole'),
         ("'resnet18.pth'", "'x.pth', iterations=3", 'nothing of a pre-training can be set'),

@@ -57,13 +57,20 @@ def test_runs_are_compared_pair_by_pair():
     assert less.expected == 4
     assert less.hmean.mean == pytest.approx(0.49)
     assert less.hmean.deviation == pytest.approx(math.sqrt((0.09**2 + 0.03**2 + 0.06**2) / 2))
-    # Differences -.10, -.08, -.07: the mean over all runs, .49 - .56, would be another.
-    assert less.gain.mean == pytest.approx(-0.25 / 3)
-    assert less.gain.count == 3
-    # .10, .12, .15
-    assert less.over_random.mean == pytest.approx(0.37 / 3)
+    # Differences -.10 and -.08 of one pre-training, -.07 of the other: the mean over all runs,
+    # .49 - .56, would be another, and so would that of three differences.
+    assert less.gain.mean == pytest.approx(-0.08)
+    assert less.gain.deviation == pytest.approx(0.02 / math.sqrt(2))
+    assert less.gain.count == 2
+    # .10 and .12, .15
+    assert less.over_random.mean == pytest.approx(0.13)
     assert less.precision == Spread(pytest.approx(0.9), pytest.approx(0), 3)
     assert less.recall.mean == pytest.approx(0.8)
+
+
+def test_with_one_pretraining_the_detectors_count():
+    less = share({0: LESS[0]}, {0: FULL[0]})
+    assert less.gain == Spread(pytest.approx(-0.09), pytest.approx(0.02 / math.sqrt(2)), 2)
 
 
 def test_reference_and_random_are_not_compared_with_themselves():
@@ -122,8 +129,8 @@ def test_table_for_people():
     head, _, full, less, gone, random = table
     column = {name: number for number, name in enumerate(head)}
     assert head[:5] == ['variant', 'hmean, 10 % of the labels', 'over full', 'over random', 'runs']
-    assert full[:5] == ['full', '0.560 ± 0.059', '—', '+21.0 ± 1.2', '4 of 4']
-    assert less[1:5] == ['0.490 ± 0.079', '-8.3 ± 1.5', '+12.3 ± 2.5', '3 of 4']
+    assert full[:5] == ['full', '0.560 ± 0.059', '—', '+21.0 ± 1.4', '4 of 4']
+    assert less[1:5] == ['0.490 ± 0.079', '-8.0 ± 1.4', '+13.0 ± 2.8', '3 of 4']
     assert full[column['control']] == '0.250 ± 0.050'
     assert full[column['leak']] == '—'  # not a number
     assert full[column['pre-trainings'] : column['failed']] == ['2', '2000', '61']
@@ -154,7 +161,7 @@ def test_files_hold_the_same(tmp_path):
             read[path.stem] = list(csv.DictReader(file))
     full, less, gone, random = read['table']
     assert (full['hmean'], full['gain'], full['over_random']) == ('0.5600', '', '0.2100')
-    assert (less['gain'], less['gain_sd'], less['runs']) == ('-0.0833', '0.0153', '3')
+    assert (less['gain'], less['gain_sd'], less['runs']) == ('-0.0800', '0.0141', '3')
     assert less['failed'] == 'why | it\nfailed'
     assert (gone['hmean'], gone['control'], gone['iterations']) == ('', '', '')
     assert (random['variant'], random['seconds']) == ('random', '')

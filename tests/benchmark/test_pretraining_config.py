@@ -139,6 +139,7 @@ def test_what_it_is_made_from(build, tmp_path, word_images):
     }
     made = made_from(build(shared=shared))
     keep_made_from(made, tmp_path)
+    (tmp_path / 'iter_2.pth').touch()
     keep_made_from(json.loads(json.dumps(made)), tmp_path)
     keep_made_from(made_from(build(shared={**shared, 'work_dir': 'elsewhere'})), tmp_path)
     with pytest.raises(ValueError, match=r'loss_contrastive\.loss_weight 0\.1, not none; '):
@@ -147,6 +148,15 @@ def test_what_it_is_made_from(build, tmp_path, word_images):
         keep_made_from(made_from(build(iterations=8, shared=shared)), tmp_path)
     with pytest.raises(ValueError, match=r'randomness\.seed 0, not 1'):
         keep_made_from(made_from(build(seed=1, shared=shared)), tmp_path)
+
+
+def test_what_failed_at_its_start_may_be_made_from_something_else(build, tmp_path):
+    keep_made_from(made_from(build(iterations=8)), tmp_path)
+    (tmp_path / 'failure.txt').write_text('no such model')
+    keep_made_from(made_from(build(iterations=4)), tmp_path)
+    (tmp_path / 'iter_2.pth').touch()
+    with pytest.raises(ValueError, match=r'train_cfg\.max_iters 4, not 8.* or delete that folder'):
+        keep_made_from(made_from(build(iterations=8)), tmp_path)
 
 
 def test_of_files_the_content_counts_and_not_the_place(build, tmp_path):
@@ -158,6 +168,7 @@ def test_of_files_the_content_counts_and_not_the_place(build, tmp_path):
         return made_from(build(shared={**file, 'load_from': str(tmp_path / folder / 'a.json')}))
 
     keep_made_from(made('one', 'x'), tmp_path)
+    (tmp_path / 'result.json').touch()
     keep_made_from(made('other', 'x'), tmp_path)
     with pytest.raises(ValueError, match=r'another content of the file .*load_from') as told:
         keep_made_from(made('one', 'y'), tmp_path)

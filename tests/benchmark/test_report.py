@@ -32,9 +32,9 @@ def test_table_for_people():
     assert len(lines) == 4
     assert len({line.count('|') for line in lines}) == 1
     assert lines[2].startswith('| icdar | 10 % | random | 0.450 ± 0.071 |')
-    assert '| +0.0 | 8.0 of 8.0 | 2 | 0.005, learning |' in lines[2]
+    assert '|  | 8.0 of 8.0 | 2 | 0.005, learning |' in lines[2]
     assert '| 0.600 ± 0.000 |' in lines[3]
-    assert '| +15.0 | 4.0 of 8.0 |' in lines[3]
+    assert '| +15.0 ± 7.1 | 4.0 of 8.0 |' in lines[3]
 
 
 def test_table_of_one_seed_claims_no_spread():

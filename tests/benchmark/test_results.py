@@ -80,11 +80,11 @@ def test_rows_by_hand():
         made('odm', [0.2, 0.3, 0.4], fraction=1.0),
     ]
     random, odm, alone = summarise(runs)
-    assert (random.start, random.seeds, random.gain) == ('random', 2, 0)
+    assert (random.start, random.seeds, random.gain) == ('random', 2, None)
     assert random.hmean == pytest.approx((0.5, 0.02**0.5))  # .4 and .6: variance of a sample .02
     assert random.epochs_to_random == 30
     assert odm.hmean == pytest.approx((0.7, 0))
-    assert odm.gain == pytest.approx(0.2)
+    assert odm.gain == pytest.approx((0.2, 0.02**0.5))  # .3 and .1
     # Means .45, .55, .7: at least .5 for the first time at the second evaluation.
     assert odm.epochs_to_random == 20
     assert odm.epochs == 30
@@ -95,7 +95,14 @@ def test_rows_by_hand():
 def test_start_that_never_gets_there():
     rows = summarise([made('random', [0.1, 0.5]), made('bad', [0.1, 0.4])])
     assert rows[1].epochs_to_random is None
-    assert rows[1].gain == pytest.approx(-0.1)
+    assert rows[1].gain == (pytest.approx(-0.1), 0)
+
+
+def test_gain_is_taken_seed_by_seed():
+    """A start's second seed has other labelled images; random weights lack a run with them."""
+    runs = [made('random', [0.2]), made('odm', [0.2]), made('odm', [0.4], seed=1)]
+    assert summarise(runs)[1].gain == (0, 0)
+    assert summarise(runs[:1] + runs[2:])[1].gain is None
 
 
 def test_nothing_is_not_reached_at_once():

@@ -2,7 +2,7 @@ import copy
 import json
 
 import pytest
-from mmocr.registry import DATASETS
+from mmocr.registry import DATASETS, MODELS
 
 from odm_mmocr.benchmark import Protocol, Recipe, Run, Start
 from odm_mmocr.benchmark.run_config import (
@@ -135,8 +135,30 @@ def test_starts_differ_in_nothing_but_the_backbone(detector, weights_file, tmp_p
     start, _ = prepare_start(Start('b', str(weights_file)), load_config(detector), tmp_path)
     random, loaded = build(detector), build(detector, backbone=start.file)
     assert random.model.backbone.pop('init_cfg') is None
+    assert random.model.backbone.pop('zero_init_residual') is False
     assert loaded.model.backbone.pop('init_cfg').checkpoint == start.file
     assert random.to_dict() == loaded.to_dict()
+
+
+def test_random_weights_leave_no_residual_branch_at_zero(detector):
+    network = MODELS.build(build(detector).model)
+    network.init_weights()
+    scales = [m.weight for name, m in network.backbone.named_modules() if name.endswith('bn2')]
+    assert scales
+    assert all((scale == 1).all() for scale in scales)
+
+
+def test_backbone_whose_statistics_cannot_be_frozen(detector):
+    options = {
+        'model.backbone': dict(_delete_=True, type='mmdet.SwinTransformer', embed_dims=24),
+        'model.neck.in_channels': [24, 48, 96, 192],
+    }
+    cfg = build(detector, options)
+    assert 'norm_eval' not in cfg.model.backbone
+    assert 'zero_init_residual' not in cfg.model.backbone
+    MODELS.build(cfg.model)
+    with pytest.raises(ValueError, match=r'SwinTransformer has no norm_eval.*batch_norm'):
+        build(detector, options, recipe=Recipe(1.0, frozen_statistics=True))
 
 
 def test_seed_decides_labels_weights_and_data(detector):

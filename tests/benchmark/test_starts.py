@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from odm_mmocr.benchmark import Start, parse_start
+from odm_mmocr.benchmark.protocol import RANDOM_WEIGHTS
 from odm_mmocr.benchmark.starts import network_normalization, prepare_start
 from odm_mmocr.checkpoints import load_backbone, load_config, save_checkpoint
 
@@ -73,7 +74,7 @@ def test_weights_of_another_network(detector, bare_weights, tmp_path):
 
 def test_random_needs_no_file(detector, tmp_path):
     start = Start('random')
-    assert prepare_start(start, load_config(detector), tmp_path) == (start, 'random weights')
+    assert prepare_start(start, load_config(detector), tmp_path) == (start, RANDOM_WEIGHTS)
 
 
 def test_missing_file(detector, tmp_path):

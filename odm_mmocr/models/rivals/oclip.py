@@ -35,7 +35,6 @@ class OCLIP(PretrainingModel):
         grid: (rows, columns) of the image tokens at the usual input size, where their positions
             are kept.
         loss_contrastive: Config of the contrastive loss.
-        character_weight: Factor of the cross-entropy of the masked characters.
         data_preprocessor: Config of an :class:`ODMDataPreprocessor`.
         init_cfg: Initialisation, as everywhere in MMEngine.
     """
@@ -48,7 +47,6 @@ class OCLIP(PretrainingModel):
         num_heads: int = 8,
         grid: tuple[int, int] = (32, 32),
         loss_contrastive: dict = dict(type='BatchContrastiveLoss', loss_weight=1.0),  # noqa: B006
-        character_weight: float = 1.0,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ):
@@ -65,7 +63,6 @@ class OCLIP(PretrainingModel):
         self.classifier = nn.Linear(embed_dims, self.word_encoder.vocabulary.num_ids)
         self.loss_contrastive = MODELS.build(loss_contrastive)
         self.logit_scale = start_log_scale()
-        self.character_weight = character_weight
 
     def encode(self, images: Tensor, data_samples: list[ODMDataSample]) -> dict[str, Tensor]:
         """Mask characters and guess them.
@@ -113,7 +110,7 @@ class OCLIP(PretrainingModel):
         outputs = self.encode(images, data_samples)
         logits, target = outputs['logits'], outputs['target']
         return dict(
-            loss_characters=self.character_weight * character_loss(logits, target),
+            loss_characters=character_loss(logits, target),
             loss_contrastive=self.loss_contrastive(
                 outputs['image_feature'],
                 outputs['text_feature'],
