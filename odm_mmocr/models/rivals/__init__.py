@@ -1,4 +1,5 @@
-from .masked_image import BackboneEncoder, MaskedImageModel
+from .base import BackboneEncoder
+from .masked_image import MaskedImageModel
 from .oclip import OCLIP
 from .stkm import STKM
 

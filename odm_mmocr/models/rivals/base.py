@@ -3,14 +3,14 @@
 from abc import abstractmethod
 
 import torch
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, BaseModule
 from mmocr.registry import MODELS
 from torch import Tensor
 
 from odm_mmocr.datasets.vocabulary import Vocabulary
 from odm_mmocr.structures import ODMDataSample
 
-from ..image_encoder import check_size
+from ..image_encoder import check_size, probe_stages
 from ..prompts import check_vocabulary
 
 
@@ -69,6 +69,30 @@ class PretrainingModel(BaseModel):
     @abstractmethod
     def loss(self, images: Tensor, data_samples: list[ODMDataSample]) -> dict[str, Tensor]:
         """Losses of a batch, each already weighted, and what else is worth a log."""
+
+
+@MODELS.register_module()
+class BackboneEncoder(BaseModule):
+    """A backbone and nothing else, where :class:`ODMImageEncoder` also pools.
+
+    A pool that no loss looks at would have no gradient, and stop training with several processes.
+
+    Args:
+        backbone: Config of a registered backbone with four stages.
+        init_cfg: Initialisation, as everywhere in MMEngine.
+
+    Raises:
+        ValueError: The backbone does not give four stages.
+    """
+
+    def __init__(self, backbone: dict, init_cfg: dict | None = None):
+        super().__init__(init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.channels, self.strides = probe_stages(self.backbone)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """The four stages of images (B, 3, H, W)."""
+        return list(self.backbone(images))
 
 
 def stack_words(data_samples: list[ODMDataSample], vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:

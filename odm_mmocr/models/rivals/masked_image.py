@@ -3,39 +3,13 @@
 import math
 
 import torch
-from mmengine.model import BaseModule
 from mmocr.registry import MODELS
 from torch import Tensor, nn
 
 from odm_mmocr.structures import ODMDataSample
 
-from ..image_encoder import probe_stages
 from .base import PretrainingModel
 from .losses import masked_pixel_loss
-
-
-@MODELS.register_module()
-class BackboneEncoder(BaseModule):
-    """A backbone and nothing else, where :class:`ODMImageEncoder` also pools.
-
-    A pool that no loss looks at would have no gradient, and stop training with several processes.
-
-    Args:
-        backbone: Config of a registered backbone with four stages.
-        init_cfg: Initialisation, as everywhere in MMEngine.
-
-    Raises:
-        ValueError: The backbone does not give four stages.
-    """
-
-    def __init__(self, backbone: dict, init_cfg: dict | None = None):
-        super().__init__(init_cfg)
-        self.backbone = MODELS.build(backbone)
-        self.channels, self.strides = probe_stages(self.backbone)
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """The four stages of images (B, 3, H, W)."""
-        return list(self.backbone(images))
 
 
 @MODELS.register_module()

@@ -1,8 +1,10 @@
 """STKM: spell all words of the image, one character after the other."""
 
 import math
+from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmocr.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
 
@@ -24,8 +26,10 @@ class STKM(PretrainingModel):
     those before. No location is needed.
 
     Args:
-        image_encoder: Config of an :class:`ODMImageEncoder`.
+        image_encoder: Config of a :class:`BackboneEncoder`.
         vocabulary: Config of the :class:`Vocabulary` that the pipeline encodes words with.
+        embed_dims: Channels of image tokens and characters.
+        stride: Of the image tokens, at least that of the backbone's first stage.
         depth: Layers of the decoder.
         num_heads: Heads of its attention.
         hidden_dims: Width of the hidden layer of its feed-forward networks.
@@ -42,18 +46,22 @@ class STKM(PretrainingModel):
         self,
         image_encoder: dict,
         vocabulary: dict,
+        embed_dims: int = 512,
+        stride: int = 8,
         depth: int = 4,
         num_heads: int = 8,
         hidden_dims: int = 1024,
         dropout: float = 0.1,
         max_characters: int = 400,
         label_smoothing: float = 0.1,
-        grid: tuple[int, int] = (32, 32),
+        grid: tuple[int, int] = (64, 64),
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ):
         super().__init__(image_encoder, data_preprocessor, init_cfg)
-        embed_dims = self.image_encoder.embed_dims
+        self.fusion = TopDownFusion(
+            self.image_encoder.channels, self.image_encoder.strides, embed_dims, stride
+        )
         self.vocabulary = TASK_UTILS.build(vocabulary)
         # Beside the ids of the vocabulary, a start and a stop of the sequence.
         self.num_ids = self.vocabulary.num_ids + 2
@@ -86,7 +94,7 @@ class STKM(PretrainingModel):
             ``logits`` (B, T, ids) and ``target`` int64 (B, T), 0 beyond the end.
         """
         given, target = write_sequence(data_samples, self.vocabulary, self.max_characters)
-        _, tokens, _ = self.image_encoder(images)
+        tokens = self.fusion(self.image_encoder(images))
         return dict(logits=self.spell(tokens, given), target=target)
 
     def spell(self, image_tokens: Tensor, given: Tensor) -> Tensor:
@@ -115,6 +123,37 @@ class STKM(PretrainingModel):
             loss_characters=character_loss(logits, target, self.label_smoothing),
             character_accuracy=character_accuracy(logits, target),
         )
+
+
+class TopDownFusion(nn.Module):
+    """All stages of a backbone as one map: the coarse ones are added to the finer ones.
+
+    Args:
+        channels: Of the stages.
+        strides: Of the stages, from fine to coarse.
+        embed_dims: Channels of the map.
+        stride: Of the map.
+
+    Raises:
+        ValueError: ``stride`` is no multiple of the finest stage's.
+    """
+
+    def __init__(
+        self, channels: Sequence[int], strides: Sequence[int], embed_dims: int, stride: int
+    ):
+        super().__init__()
+        step, rest = divmod(stride, strides[0])
+        if rest or not step:
+            raise ValueError(f"stride={stride} is no multiple of the first stage's {strides[0]}")
+        self.laterals = nn.ModuleList(nn.Conv2d(count, embed_dims, 1) for count in channels)
+        self.smooth = nn.Conv2d(embed_dims, embed_dims, 3, stride=step, padding=1)
+
+    def forward(self, stages: Sequence[Tensor]) -> Tensor:
+        """Maps of the stages, from fine to coarse, to one (B, embed_dims, H / s, W / s)."""
+        *finer, x = (lateral(stage) for lateral, stage in zip(self.laterals, stages, strict=True))
+        for stage in reversed(finer):
+            x = stage + F.interpolate(x, stage.shape[-2:], mode='nearest')
+        return self.smooth(x)
 
 
 def write_sequence(

@@ -14,8 +14,9 @@ RIVALS = dict(
     oclip=dict(type='OCLIP', image_encoder=ENCODER, word_encoder=WORD_ENCODER, depth=2, **SIZES),
     stkm=dict(
         type='STKM',
-        image_encoder=ENCODER,
+        image_encoder=dict(type='BackboneEncoder', backbone=BACKBONE),
         vocabulary=VOCABULARY,
+        embed_dims=32,
         depth=1,
         hidden_dims=64,
         dropout=0.0,

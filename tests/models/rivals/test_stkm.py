@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from odm_mmocr.datasets import Vocabulary
-from odm_mmocr.models.rivals.stkm import sinusoidal_positions, write_sequence
+from odm_mmocr.models.rivals.stkm import TopDownFusion, sinusoidal_positions, write_sequence
 
 VOCABULARY = Vocabulary(characters='abcd', max_characters=4)
 END, START, STOP = 5, 6, 7
@@ -72,6 +72,23 @@ def test_without_attention_to_the_image_nothing_is_learned_of_it(build_rival, ma
     one = model(**batch, mode='loss')['loss_characters']
     batch['inputs'] = batch['inputs'].flip(3) + 1
     assert model(**batch, mode='loss')['loss_characters'] != one
+
+
+@pytest.mark.parametrize(('stride', 'shape'), [(4, (16, 8)), (8, (8, 4)), (16, (4, 2))])
+def test_image_tokens_have_something_of_every_stage(stride, shape):
+    stages = [torch.randn(1, c, 16 // s, 8 // s) for c, s in zip((3, 4, 5, 6), (1, 2, 4, 8))]
+    fusion = TopDownFusion((3, 4, 5, 6), (4, 8, 16, 32), 7, stride)
+    tokens = fusion(stages)
+    assert tokens.shape == (1, 7, *shape)
+    for index in range(4):
+        changed = [stage + (i == index) for i, stage in enumerate(stages)]
+        assert (fusion(changed) - tokens).abs().amax((1, 2, 3)) > 1e-3
+
+
+@pytest.mark.parametrize('stride', [2, 6])
+def test_stride_of_no_stage(stride):
+    with pytest.raises(ValueError, match=f"stride={stride} is no multiple of the first stage's 4"):
+        TopDownFusion((3, 4, 5, 6), (4, 8, 16, 32), 7, stride)
 
 
 def test_position_is_told_by_sines():
