@@ -1,6 +1,6 @@
-# What fits into six hours of one CPU core: parts, drop and noise ratios and rivals together, one
-# pre-training and one detector each, all of them short. docs/ablations.md: how to run it;
-# docs/benchmarks: what came out.
+# What fits into seven hours of one CPU core: parts, drop and noise ratios and rivals together, one
+# pre-training each and one detector for each share of the labels, all of them short.
+# docs/ablations.md: how to run it; docs/benchmarks: what came out.
 _base_ = 'ablation_modules.py'
 
 _drop = 'train_dataloader..DropText.ratio'
