@@ -19,6 +19,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from odm_mmocr.checkpoints import load_checkpoint, save_checkpoint, unwrap
 from odm_mmocr.structures import ODMDataSample
 
+from .optimizer_groups import lay_out_state, merge_groups, regroup_state
+
 ELEMENTS = {
     kind.__name__: kind
     for kind in (ODMDataSample, TextDetDataSample, PixelData, LabelData, InstanceData)
@@ -36,7 +38,9 @@ class FiniteSteps:
     that is above 1.
 
     A fused optimizer decides on the device, so that no step waits for a GPU; where gradients are
-    clipped, or the optimizer is another, each step waits to know.
+    clipped, or the optimizer is another, each step waits to know. Parameters with equal settings
+    make one group of the optimizer. A run that was resumed may have another memory order
+    (channels last) and another precision than before.
 
     Attributes:
         steps: Steps so far, with those that were left out.
@@ -45,6 +49,7 @@ class FiniteSteps:
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self._places = merge_groups(self.optimizer)
         self.steps = self.skipped = 0
         self._bad_losses: list[Tensor] = []
         self._statistics: list[tuple[list[Tensor], list[Tensor]]] = []
@@ -90,6 +95,13 @@ class FiniteSteps:
                 del self.optimizer.found_inf
         self._end_step(bad)
 
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Load what `state_dict` has returned, of groups that were not merged too."""
+        if not state_dict.get('loss_scaler', True):  # of bfloat16, which scales nothing
+            state_dict = {key: v for key, v in state_dict.items() if key != 'loss_scaler'}
+        super().load_state_dict(regroup_state(state_dict, self.optimizer, self._places))
+        lay_out_state(self.optimizer)
+
     def take_results(self, wait: bool) -> list[bool]:
         """Tell which steps were left out, each once, in their order.
 
@@ -104,6 +116,15 @@ class FiniteSteps:
             self._settle()
         results, self._results = self._results, []
         return results
+
+    def _clip_grad(self) -> None:
+        parameters = self._moved()
+        if not parameters:
+            return
+        norm = self.clip_func(parameters, **self.clip_grad_kwargs)
+        # Where gradients overflow, the scaler leaves the step out: a mean with them is no number.
+        if norm is not None and math.isfinite(norm):
+            self.message_hub.update_scalar(f'train/{self.grad_name}', float(norm))
 
     def _step_scaled(self, scaler: Any, **kwargs) -> None:
         bad = _any_process(self._take_bad_losses())
@@ -121,8 +142,11 @@ class FiniteSteps:
         return bad
 
     def _gradients(self) -> list[Tensor]:
+        return [parameter.grad for parameter in self._moved()]
+
+    def _moved(self) -> list[nn.Parameter]:
         return [
-            parameter.grad
+            parameter
             for group in self.optimizer.param_groups
             for parameter in group['params']
             if parameter.grad is not None

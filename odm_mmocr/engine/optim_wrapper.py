@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from mmengine.logging import print_log
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmocr.registry import OPTIM_WRAPPERS
 from torch import nn
@@ -52,7 +53,8 @@ def AutoAmpOptimWrapper(
 ) -> OptimWrapper:
     """Build the optimizer wrapper that suits the machine.
 
-    With CUDA that is a :class:`FiniteAmpOptimWrapper`; on a CPU, where that refuses to start, a
+    With CUDA that is a :class:`FiniteAmpOptimWrapper`, with float16 on GPUs that only emulate
+    bfloat16 (before Ampere); on a CPU, where that refuses to start, a
     :class:`FiniteOptimWrapper`, or on request a :class:`CpuAmpOptimWrapper` where the CPU has
     instructions for bfloat16.
 
@@ -66,6 +68,9 @@ def AutoAmpOptimWrapper(
         The optimizer wrapper.
     """
     if torch.cuda.is_available():
+        if dtype == 'bfloat16' and not torch.cuda.is_bf16_supported(including_emulation=False):
+            print_log('float16 in place of bfloat16, which this GPU only emulates', 'current')
+            dtype = 'float16'
         if dtype == 'bfloat16':
             # Nothing to scale; looking for overflows would wait for the GPU in every step.
             loss_scale = dict(enabled=False)

@@ -37,6 +37,16 @@ def test_bfloat16_on_a_cpu_that_multiplies_it(monkeypatch, able):
     assert not torch.equal(model.weight, before)
 
 
+@pytest.mark.parametrize(('native', 'dtype'), [(True, 'bfloat16'), (False, 'float16')])
+def test_bfloat16_that_a_gpu_only_emulates_is_not_taken(monkeypatch, native, dtype):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda including_emulation: native)
+    monkeypatch.setattr(optim_wrapper, 'FiniteAmpOptimWrapper', dict)
+    settings = optim_wrapper.AutoAmpOptimWrapper()
+    assert settings['dtype'] == dtype
+    assert settings['loss_scale'] == (dict(enabled=False) if native else 'dynamic')
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUDA')
 def test_mixed_precision_with_cuda():
     model = nn.Linear(2, 1).cuda()

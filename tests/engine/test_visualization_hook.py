@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
+from mmengine.registry import init_default_scope
 from mmengine.structures import LabelData, PixelData
 from mmengine.visualization import BaseVisBackend
 from mmocr.registry import DATASETS, MODELS, VISBACKENDS
@@ -23,6 +24,11 @@ from odm_mmocr.structures import ODMDataSample
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 SIZE = (32, 64)
 NUMBERS = count()  # names of runs, by which MMEngine finds loggers and visualizers again
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    init_default_scope('mmocr')
 
 
 @DATASETS.register_module()

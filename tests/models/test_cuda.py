@@ -8,8 +8,9 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUD
 PROMPTS = [['stop', 'exit'], ['bank']]
 
 
-def make_wrapper(model, dtype):
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
+def make_wrapper(model, dtype, fused=True):
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, fused=fused)
     return OPTIM_WRAPPERS.build(dict(type='AutoAmpOptimWrapper', dtype=dtype, optimizer=optimizer))
 
 
@@ -23,10 +24,11 @@ def test_equals_the_cpu(small_model, make_batch):
         assert loss.item() == pytest.approx(expected[name].item(), rel=1e-2)
 
 
+@pytest.mark.parametrize('fused', [False, True])
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
-def test_mixed_precision_learns(small_model, make_batch, dtype):
+def test_mixed_precision_learns(small_model, make_batch, dtype, fused):
     model = small_model().cuda().train()
-    wrapper, batch, totals = make_wrapper(model, dtype), make_batch(model, PROMPTS), []
+    wrapper, batch, totals = make_wrapper(model, dtype, fused), make_batch(model, PROMPTS), []
     for _ in range(12):
         with wrapper.optim_context(model):
             loss, _ = model.parse_losses(model(**batch, mode='loss'))
