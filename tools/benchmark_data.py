@@ -1,11 +1,13 @@
-"""Measure on one core how fast labels are drawn, scenes synthesized and samples loaded.
+"""Measure how fast labels are drawn, scenes synthesized, samples loaded and batches taken over.
 
 python tools/benchmark_data.py
 python tools/benchmark_data.py --annotations data/icdar2015/textspotting_train.json
 
 Labels are measured against decoding and resizing the image they belong to, the least that any
 pipeline does. A figure is the median of the repeats, with quartiles, by the time for which this
-process had the core, and beside it by the clock: where the two differ, the machine was busy.
+process had the core, and beside it by the clock: where the two differ, the machine was busy. All
+is measured on one core but ``batches``: what a batch costs the process that trains, when workers
+have it ready.
 """
 
 import os
@@ -19,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mmengine.registry import init_default_scope
+from mmengine.registry import FUNCTIONS, init_default_scope
 from torch.utils.data import Dataset
 
 import odm_mmocr  # noqa: F401, registers
@@ -30,6 +32,7 @@ from odm_mmocr.evaluation.data_speed import (
     Figure,
     LabelSpeed,
     PipelineSpeed,
+    measure_batches,
     measure_labels,
     measure_pipeline,
     measure_synthesizer,
@@ -39,7 +42,10 @@ from odm_mmocr.evaluation.data_speed import (
 from odm_mmocr.rendering.caching import CacheSize, cache_sizes
 from odm_mmocr.synthesis import SceneSynthesizer
 
-PARTS = ('labels', 'synthesizer', 'pipeline')
+PARTS = ('labels', 'synthesizer', 'batches', 'pipeline')
+# For batches.
+WORKERS = 2
+SAMPLES = 8
 BUSY = 1.15  # wall over process time from which on the machine is called busy
 
 
@@ -78,7 +84,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def load_pipeline(args: argparse.Namespace) -> tuple[str, Dataset]:
+def load_pipeline(args: argparse.Namespace) -> tuple[str, dict, Dataset]:
     default = 'odm_pretrain_icdar2015.py' if args.annotations else 'odm_pretrain.py'
     cfg = load_config(args.config or default, args.cfg_options)
     if 'train_dataloader' not in cfg:
@@ -88,7 +94,8 @@ def load_pipeline(args: argparse.Namespace) -> tuple[str, Dataset]:
         root = Path(args.data_root).resolve() if args.data_root else path.parent
         cfg.train_dataloader.dataset.dataset.update(ann_file=str(path), data_root=str(root))
     init_default_scope(cfg.get('default_scope', 'mmocr'))
-    return Path(cfg.filename).name, build_dataset(cfg.train_dataloader.dataset, cfg.filename)
+    loader = cfg.train_dataloader
+    return Path(cfg.filename).name, loader, build_dataset(loader.dataset, cfg.filename)
 
 
 def print_figure(name: str, figure: Figure, unit: str) -> None:
@@ -130,7 +137,11 @@ def print_caches(sizes: dict[str, CacheSize]) -> None:
 
 def warn_if_busy(figures: list[Figure]) -> None:
     ratio = max(
-        max(f.process.median, f.wall.median) / min(f.process.median, f.wall.median) for f in figures
+        (
+            max(f.process.median, f.wall.median) / min(f.process.median, f.wall.median)
+            for f in figures
+        ),
+        default=1,
     )
     if ratio > BUSY:
         print(f'process and wall time differ by a factor of up to {ratio:.2f}: the machine is busy')
@@ -148,6 +159,17 @@ def benchmark_labels(args: argparse.Namespace) -> LabelSpeed:
         return measure_labels(images, tuple(args.size), args.repeats, args.fonts)
 
 
+def benchmark_batches(name: str, loader: dict, dataset: Dataset, repeats: int) -> Figure:
+    collate = loader.get('collate_fn', dict(type='pseudo_collate'))['type']
+    samples = [dataset[index] for index in range(min(SAMPLES, len(dataset)))]
+    cost = measure_batches(
+        samples, FUNCTIONS.get(collate), loader['batch_size'], repeats=repeats, workers=WORKERS
+    )
+    print(f'batches of {loader["batch_size"]} for {name} by {collate} from {WORKERS} workers')
+    print_figure('cost to the process that trains', cost, 'ms')
+    return cost
+
+
 def benchmark(args: argparse.Namespace) -> dict:
     results = {}
     figures = []
@@ -163,8 +185,11 @@ def benchmark(args: argparse.Namespace) -> dict:
         print_figure('images', rate, 'a second')
         results['synthesizer'] = asdict(rate)
         figures.append(rate)
+    if 'batches' in args.parts:
+        name, loader, dataset = load_pipeline(args)
+        results['batches'] = asdict(benchmark_batches(name, loader, dataset, args.repeats))
     if 'pipeline' in args.parts:
-        name, dataset = load_pipeline(args)
+        name, _, dataset = load_pipeline(args)
         speed = measure_pipeline(dataset, args.samples, args.repeats)
         print(f'training pipeline of {name}, per sample')
         print_pipeline(speed)

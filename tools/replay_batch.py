@@ -26,6 +26,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def report(step: Replay) -> str:
     """Say what a step did."""
     lines = [f'sample: {sample}' for sample in step.samples]
+    lines.append(f'precision: {step.precision}')
     for name, value in step.losses.items():
         recorded = step.recorded.get(name, math.nan)
         lines.append(f'{name}: {value:.6g} (in the training {recorded:.6g})')

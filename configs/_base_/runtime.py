@@ -12,6 +12,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=5000, max_keep_ckpts=3),
     visualization=dict(type='ODMVisualizationHook'),
+    sync_buffer=dict(type='AverageStatisticsHook'),
 )
 custom_hooks = [
     dict(type='BackboneExportHook'),

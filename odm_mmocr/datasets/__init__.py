@@ -1,4 +1,5 @@
 from . import transforms
+from .collate import packed_collate
 from .indexed_dataset import IndexedOCRDataset
 from .mixed_dataset import MixedDataset
 from .samplers import SeededInfiniteSampler
@@ -16,6 +17,7 @@ __all__ = [
     'SynthesizedSceneText',
     'Vocabulary',
     'build_vocabulary',
+    'packed_collate',
     'seeded',
     'transforms',
 ]

@@ -1,3 +1,4 @@
+from .batch_statistics import AverageStatisticsHook, average_statistics
 from .finite_steps import FiniteStepsHook, load_bad_batch
 from .hooks import (
     AtomicCheckpointHook,
@@ -22,6 +23,7 @@ from .visualization_hook import ODMVisualizationHook
 __all__ = [
     'AtomicCheckpointHook',
     'AutoAmpOptimWrapper',
+    'AverageStatisticsHook',
     'BackboneExportHook',
     'CpuAmpOptimWrapper',
     'CpuDetectionHook',
@@ -34,6 +36,7 @@ __all__ = [
     'ODMVisualizationHook',
     'ResumableIterTrainLoop',
     'StopSignalHook',
+    'average_statistics',
     'keep_freed_memory',
     'load_bad_batch',
     'seed_step',

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
+from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmocr.registry import MODELS
 from torch import Tensor, nn
@@ -33,6 +34,7 @@ class Replay(NamedTuple):
     """What a step did.
 
     Attributes:
+        precision: What the forward pass ran in, and where, as `bfloat16 on cuda`.
         losses: Each by its name.
         recorded: The same, as the training had them.
         samples: Of each sample of the batch the image, with index and epoch where it has them.
@@ -41,6 +43,7 @@ class Replay(NamedTuple):
         gradients: Names of the parameters whose gradient is not finite.
     """
 
+    precision: str
     losses: dict[str, float]
     recorded: dict[str, float]
     samples: list[str]
@@ -50,6 +53,8 @@ class Replay(NamedTuple):
 
 def replay(path: str | os.PathLike, device: str = 'cpu') -> Replay:
     """Do the step again that :class:`FiniteStepsHook` has kept.
+
+    It has the precision that the training has, or would have, on this machine, whatever the device.
 
     Args:
         path: File of a folder ``non_finite/``.
@@ -86,12 +91,18 @@ def replay(path: str | os.PathLike, device: str = 'cpu') -> Replay:
             f'{path}: the model of this training cannot be built here: {error}'
         ) from error
     seed_step(meta['seed'], meta['rank'], meta['iteration'])
-    with wrapper.optim_context(model), first_bad_output(model) as found:
+    dtype, kind = _forward_dtype(wrapper), torch.device(device).type
+    # Not the wrapper's context, which asks for CUDA wherever there is CUDA.
+    with (
+        torch.autocast(kind, dtype, enabled=dtype != torch.float32),
+        first_bad_output(model) as found,
+    ):
         data = model.data_preprocessor(dump['batch'], True)
         losses = model(**data, mode='loss')
         total, shown = model.parse_losses(losses)
     total.backward()
     return Replay(
+        f'{str(dtype).removeprefix("torch.")} on {kind}',
         {name: float(value.detach()) for name, value in shown.items()},
         meta['losses'],
         [describe_sample(sample) for sample in dump['batch']['data_samples']],
@@ -102,6 +113,12 @@ def replay(path: str | os.PathLike, device: str = 'cpu') -> Replay:
             if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
         ],
     )
+
+
+def _forward_dtype(wrapper: OptimWrapper) -> torch.dtype:
+    if isinstance(wrapper, FiniteAmpOptimWrapper):
+        return wrapper.cast_dtype or torch.float16  # as in MMEngine
+    return torch.bfloat16 if isinstance(wrapper, CpuAmpOptimWrapper) else torch.float32
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from mmengine.runner import IterBasedTrainLoop
 from mmocr.registry import HOOKS
 from torch.utils.data import DataLoader
 
+from .batch_statistics import AverageStatisticsHook
 from .hooks import DeferredRuntimeInfoHook
 
 
@@ -77,6 +78,9 @@ class StopSignalHook(Hook):
         # In the middle of an accumulation there are gradients, which no checkpoint has.
         whole = (runner.iter + 1) % runner.optim_wrapper._accumulative_counts == 0
         if received and whole:
+            for hook in runner.hooks:
+                if isinstance(hook, AverageStatisticsHook):
+                    hook.average(runner)
             self.save(runner)
             self.leave(runner, received)
 

@@ -1,5 +1,6 @@
-"""How fast labels, synthesized scenes and pipelines are, on one core."""
+"""How fast labels, synthesized scenes and pipelines are on one core, and batches of workers."""
 
+import copy
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
 from mmengine.utils import ProgressBar
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from odm_mmocr.datasets.annotation_files import AnnotatedImage, AnnotatedWord
 from odm_mmocr.datasets.pipelines import find_pipelines, walk_datasets
@@ -326,6 +327,60 @@ def measure_pipeline(dataset: Dataset, count: int = 60, repeats: int = 5) -> Pip
         milliseconds,
         {name: figure.process.median / total for name, figure in milliseconds.items()},
     )
+
+
+def measure_batches(
+    samples: Sequence[dict],
+    collate: Callable,
+    batch_size: int,
+    count: int = 10,
+    repeats: int = 5,
+    workers: int = 2,
+) -> Figure:
+    """Measure what it costs the training process to take over a batch from workers.
+
+    Workers copy the same samples over and over, so that there is hardly more to do than to hand
+    them over.
+
+    Args:
+        samples: Of the training.
+        collate: Makes a batch of samples.
+        batch_size: Samples in it.
+        count: Batches a repeat.
+        repeats: How many repeats, all of the same workers.
+        workers: How many.
+
+    Returns:
+        Milliseconds a batch; those by the clock also wait for the workers.
+    """
+    dataset = _Copies(samples, (repeats * count + workers) * batch_size)
+    batches = iter(DataLoader(dataset, batch_size, num_workers=workers, collate_fn=collate))
+    for _ in range(workers):  # they take turns
+        next(batches)
+    bar = _progress(repeats, 'batches')
+    costs = []
+    for _ in range(repeats):
+        watch = Stopwatch()
+        for _ in range(count):
+            with watch:
+                next(batches)
+        costs.append(tuple(np.multiply(watch.seconds, 1e3 / count)))
+        bar.update()
+    return Figure.of(costs)
+
+
+class _Copies(Dataset):
+    """Copies of some samples in turns."""
+
+    def __init__(self, samples: Sequence[dict], length: int) -> None:
+        self.samples = samples
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict:
+        return copy.deepcopy(self.samples[index % len(self.samples)])
 
 
 class _Timed:

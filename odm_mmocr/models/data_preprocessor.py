@@ -6,13 +6,17 @@ from mmengine.model import ImgDataPreprocessor
 from mmengine.structures import PixelData
 from mmocr.registry import MODELS
 
+from odm_mmocr.datasets.collate import CopyTogether, PackedBatch
+from odm_mmocr.structures import map_tensors
+
 
 @MODELS.register_module()
 class ODMDataPreprocessor(ImgDataPreprocessor):
     """Normalise and stack images, and pad labels along with them.
 
     Images are padded at right and bottom to the largest of the batch, rounded up to a multiple
-    of ``pad_size_divisor``. The padding of a label is ignored by the losses.
+    of ``pad_size_divisor``. The padding of a label is ignored by the losses. The annotation,
+    ``gt_instances``, stays on the host: what reads it there must not wait for a GPU.
 
     Args:
         mean: Mean of each channel, 0 to 255, in RGB order when ``bgr_to_rgb``.
@@ -31,17 +35,28 @@ class ODMDataPreprocessor(ImgDataPreprocessor):
         pad_size_divisor: int = 32,
         channels_last: bool = True,
     ):
-        super().__init__(
-            mean,
-            std,
-            pad_size_divisor=pad_size_divisor,
-            non_blocking=True,  # from pinned memory, copies run beside the computing
-        )
+        super().__init__(mean, std, pad_size_divisor=pad_size_divisor)
         # Channels are turned in the whole batch: MMEngine's way waits for the GPU at each image.
         self.bgr_to_rgb = bgr_to_rgb
         if bgr_to_rgb and mean is not None:
             self.mean, self.std = self.mean.flip(0), self.std.flip(0)
         self.channels_last = channels_last
+
+    def cast_data(self, data: dict) -> dict:
+        """Copy a batch to the device of the model, with one copy for each memory of a packed one.
+
+        Args:
+            data: A batch of any collate function.
+
+        Returns:
+            Another one, of other samples.
+        """
+
+        def copy(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.to(self.device, non_blocking=True)  # from pinned memory beside the rest
+
+        packed = isinstance(data, PackedBatch)
+        return map_tensors(data, CopyTogether(copy) if packed else copy, leave=['gt_instances'])
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Make a batch.
@@ -53,7 +68,7 @@ class ODMDataPreprocessor(ImgDataPreprocessor):
 
         Returns:
             ``inputs`` (B, 3, H', W') float32 and the ``data_samples`` with padded labels, all
-            on the device of the model.
+            but ``gt_instances`` on the device of the model.
         """
         data = super().forward(data, training)
         images = data['inputs']

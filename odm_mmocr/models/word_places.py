@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmengine.dist import get_rank
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -137,10 +136,25 @@ def pool_places(tokens: Tensor, points: Tensor, size: tuple[int, int]) -> tuple[
     Returns:
         (B, N, C), zero for a place without a point inside, and bool (B, N), False there.
     """
-    grid = (2 * points + 1) / points.new_tensor([size[1], size[0]]) - 1  # from -1 to 1
+    height, width = size
+    x, y = (2 * points + 1).unbind(-1)
+    grid = torch.stack([x / width, y / height], -1) - 1  # from -1 to 1
     inside = (grid.abs() <= 1).all(-1)  # (B, N, P), False for what is not a number
-    grid = grid.nan_to_num(0).clamp(-2, 2).to(tokens.dtype)
-    values = F.grid_sample(tokens, grid, padding_mode='border', align_corners=False)
-    values = (values * inside.unsqueeze(1)).sum(3)  # (B, C, N)
-    values = values.transpose(1, 2) / inside.sum(2, keepdim=True).clamp(min=1)
-    return values, inside.any(2)
+    dtype = torch.promote_types(tokens.dtype, torch.float32)
+    # As F.grid_sample(padding_mode='border'), whose gradient CUDA adds up in any order.
+    columns, rows = (
+        _linear_weights(position.to(dtype), cells)
+        for position, cells in zip(grid.unbind(-1), tokens.shape[:1:-1])
+    )  # (B, N, P, w), (B, N, P, h)
+    shares = inside / inside.sum(2, keepdim=True).clamp(min=1)  # (B, N, P)
+    with torch.autocast(tokens.device.type, enabled=False):
+        weights = (rows * shares.unsqueeze(-1)).transpose(2, 3) @ columns  # (B, N, h, w)
+        values = weights.flatten(2) @ tokens.to(dtype).flatten(2).transpose(1, 2)  # (B, N, C)
+    return values.to(tokens.dtype), inside.any(2)
+
+
+def _linear_weights(position: Tensor, cells: int) -> Tensor:
+    """Share of each of ``cells``, whose edges are at -1 and 1, at a position: (..., cells)."""
+    at = ((position.nan_to_num(0) + 1) * cells - 1) / 2
+    distance = at.clamp(0, cells - 1).unsqueeze(-1) - torch.arange(cells, device=at.device)
+    return (1 - distance.abs()).clamp(min=0)

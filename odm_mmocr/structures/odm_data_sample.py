@@ -4,6 +4,8 @@ import torch
 from mmengine.structures import BaseDataElement, LabelData, PixelData
 from mmocr.structures import TextDetDataSample
 
+from .tensors import map_tensors
+
 
 class ODMDataSample(TextDetDataSample):
     """A scene-text image's annotation, prompt, destylized label and prediction.
@@ -104,14 +106,4 @@ class ODMDataSample(TextDetDataSample):
         Returns:
             A sample of its own.
         """
-        return _pin(self)
-
-
-def _pin(element: BaseDataElement) -> BaseDataElement:
-    pinned = element.new()
-    for name, value in element.items():
-        if isinstance(value, BaseDataElement):
-            pinned.set_data({name: _pin(value)})
-        elif isinstance(value, torch.Tensor):
-            pinned.set_data({name: value.pin_memory()})
-    return pinned
+        return map_tensors(self, torch.Tensor.pin_memory)

@@ -13,6 +13,7 @@ from odm_mmocr.evaluation.data_speed import (
     PASSES,
     Spread,
     Stopwatch,
+    measure_batches,
     measure_labels,
     measure_pipeline,
     measure_synthesizer,
@@ -185,3 +186,24 @@ def test_synthesized_images_lie_in_the_folder(tmp_path):
     assert images[0].path.parent == tmp_path
     assert images[0].shape == (96, 128)
     assert cv2.imread(str(images[0].path)).shape == (96, 128, 3)
+
+
+def test_batches_are_taken_over_from_workers():
+    started = time.perf_counter()
+    figure = measure_batches(
+        [dict(inputs=torch.zeros(2))], SlowCollate(0.05), batch_size=2, count=3, repeats=2
+    )
+    assert 0 < figure.process.median < figure.wall.median
+    assert figure.wall.high < 1e3 * (time.perf_counter() - started) / 3
+
+
+class SlowCollate:
+    """One for which the clock runs in the workers only."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def __call__(self, samples):
+        assert len(samples) == 2
+        time.sleep(self.seconds)
+        return samples

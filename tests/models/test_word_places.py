@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.structures import InstanceData, LabelData
 
 from odm_mmocr.models.word_places import (
@@ -74,6 +75,33 @@ def test_pooling_averages_what_lies_under_the_points():
     expected = [sum(at) / 2, at[0], 0]
     torch.testing.assert_close(pooled[:, 0], torch.tensor(expected))
     torch.testing.assert_close(pooled[:2, 1], 10 - pooled[:2, 0])
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_values_and_gradients_of_pytorch(dtype):
+    size = (60, 100)
+    tokens = torch.randn(2, 3, 4, 6).to(dtype)
+    points = torch.rand(2, 5, 7, 2) * torch.tensor([size[1], size[0]]) * 1.2 - 6
+    points[0, 1], points[1, 2, 3] = float('nan'), float('nan')
+    points[0, 0, 0] = torch.tensor([-0.5, 59.5])  # the very corner
+    ours, theirs = tokens.clone().requires_grad_(), tokens.float().requires_grad_()
+    drawn, visible = pool_places(ours, points, size)
+    assert drawn.dtype == dtype
+
+    grid = (2 * points + 1) / torch.tensor([size[1], size[0]]) - 1
+    inside = (grid.abs() <= 1).all(-1)
+    values = F.grid_sample(
+        theirs, grid.nan_to_num(0), padding_mode='border', align_corners=False
+    )  # (B, C, N, P)
+    total = (values * inside[:, None]).sum(3) / inside.sum(2)[:, None].clamp(min=1)
+    wanted = total.transpose(1, 2)
+    near = dict(rtol=1e-4, atol=1e-5) if dtype == torch.float32 else dict(rtol=1e-2, atol=1e-2)
+    assert torch.equal(visible, inside.any(2))
+    torch.testing.assert_close(drawn.float(), wanted, **near)
+    weights = torch.randn_like(wanted)
+    (drawn * weights).sum().backward()
+    (wanted * weights).sum().backward()
+    torch.testing.assert_close(ours.grad.float(), theirs.grad, **near)
 
 
 @pytest.mark.parametrize('prompts', [[['stop', 'exit'], ['bank']], [['stop'], []], [[], []]])

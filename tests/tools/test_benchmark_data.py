@@ -54,6 +54,16 @@ def test_synthesizer_alone(run, capsys):
     assert 'pipeline' not in told
 
 
+def test_batches_of_a_collate_function(run, tmp_path, capsys):
+    out = tmp_path / 'figures.json'
+    collate = 'train_dataloader.collate_fn.type=packed_collate'
+    config = 'odm_pretrain_quickstart.py'
+    run('--parts', 'batches', '--config', config, '--repeats', 1, '--json', out,
+        '--cfg-options', collate)  # fmt: skip
+    assert f'batches of 8 for {config} by packed_collate' in capsys.readouterr().out
+    assert json.loads(out.read_text())['batches']['process']['median'] > 0
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [

@@ -44,6 +44,7 @@ def test_the_step_at_which_a_training_ended(tmp_path, load_tool, as_command, cap
 
     as_command(load_tool('replay_batch'))(path, '--device', 'cpu')
     output = capsys.readouterr().out
+    assert 'precision: float32 on cpu' in output
     assert re.search(r'sample: synthesized/.*-1.png \(index 1, epoch 0\)', output)
     assert re.search(r'loss_seg: nan \(in the training nan\)', output)
     assert 'first output that is not finite: data_preprocessor (ODMDataPreprocessor)' in output

@@ -46,7 +46,7 @@ train_dataloader = dict(
     persistent_workers=True,
     pin_memory=True,
     sampler=dict(type='SeededInfiniteSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
+    collate_fn=dict(type='packed_collate'),
     dataset=dict(
         type='SeededDataset',
         dataset=dict(
@@ -63,7 +63,7 @@ val_dataloader = dict(
     persistent_workers=True,
     pin_memory=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
+    collate_fn=dict(type='packed_collate'),
     dataset=dict(
         type='SeededDataset',
         dataset=dict(

@@ -1,7 +1,6 @@
 """Learned positions of a grid, and how they follow the grid to another size."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -18,9 +17,39 @@ def resample_positions(positions: Tensor, grid: tuple[int, int], size: tuple[int
     """
     if grid == size:
         return positions
-    image = positions.float().T.reshape(1, -1, *grid)  # (1, C, h, w)
-    image = F.interpolate(image, size, mode='bicubic', antialias=True, align_corners=False)
-    return image.flatten(2)[0].T.to(positions.dtype)  # (h' * w', C)
+    # As F.interpolate(mode='bicubic', antialias=True), whose gradient CUDA adds up in any order.
+    rows, columns = (
+        bicubic_weights(side, target, positions.device) for side, target in zip(grid, size)
+    )
+    image = positions.float().view(*grid, -1)  # (h, w, C)
+    # Autocast would round the positions to three digits.
+    with torch.autocast(positions.device.type, enabled=False):
+        image = columns @ image  # (h, w', C)
+        image = rows @ image.flatten(1)  # (h', w' * C)
+    return image.view(size[0] * size[1], -1).to(positions.dtype)
+
+
+def bicubic_weights(side: int, target: int, device: torch.device) -> Tensor:
+    """Weights by which ``side`` values in a row become ``target`` values, antialiased down.
+
+    Args:
+        side: How many there are.
+        target: How many are wanted.
+        device: Where the weights are wanted; they are made there, so that nothing waits.
+
+    Returns:
+        float32 (target, side); each row adds up to 1.
+    """
+    # In this unit, of which a row has 2 * side * target, all centres are whole numbers.
+    wanted = side * (2 * torch.arange(target, device=device) + 1)
+    given = target * (2 * torch.arange(side, device=device) + 1)
+    # Distance in cells, of the larger kind.
+    x = (given - wanted[:, None]).abs() / (2 * max(side, target))
+    # Cubic convolution (Keys 1981) with a = -1/2; PyTorch has another a without antialias.
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((2.5 - 0.5 * x) * x - 4) * x + 2
+    weights = torch.where(x < 1, near, torch.where(x < 2, far, 0))
+    return weights / weights.sum(1, keepdim=True)
 
 
 class LearnedPositions2d(nn.Module):
