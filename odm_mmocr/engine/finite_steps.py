@@ -361,8 +361,11 @@ def to_plain(value: Any) -> Any:
         value: Data samples, tensors, and containers of them.
 
     Returns:
-        The same with a dictionary in place of each data sample.
+        The same with a dictionary in place of each data sample, and memory of its own for each
+        tensor: a file takes none that lies beside others of another type.
     """
+    if isinstance(value, Tensor):
+        return value.detach().clone()
     if isinstance(value, BaseDataElement):
         return dict(
             __element__=type(value).__name__,
@@ -373,7 +376,7 @@ def to_plain(value: Any) -> Any:
         return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(to_plain(item) for item in value)
-    if isinstance(value, (Tensor, np.ndarray, np.generic, str, bytes, bool, type(None))):
+    if isinstance(value, (np.ndarray, np.generic, str, bytes, bool, type(None))):
         return value
     if isinstance(value, int):
         return int(value)

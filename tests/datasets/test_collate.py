@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from odm_mmocr.datasets import packed_collate
 from odm_mmocr.datasets.collate import CopyTogether, PackedBatch
+from odm_mmocr.engine.finite_steps import from_plain, to_plain
 from odm_mmocr.models import ODMDataPreprocessor
 from odm_mmocr.structures import ODMDataSample, map_tensors
 
@@ -109,6 +110,13 @@ def test_a_copy_has_memory_of_its_own():
     other = copy.deepcopy(batch)
     assert_equal(dict(other), dict(batch))
     assert memories(other)[0].isdisjoint(memories(batch)[0])
+
+
+def test_a_batch_can_be_kept_in_a_file(tmp_path):
+    batch = packed_collate(make_samples())
+    torch.save(to_plain(batch), tmp_path / 'batch.pth')
+    kept = from_plain(torch.load(tmp_path / 'batch.pth', weights_only=True))
+    assert_equal(kept, pseudo_collate(make_samples()))
 
 
 def test_a_worker_shares_the_memory_before_it_is_sent(monkeypatch):

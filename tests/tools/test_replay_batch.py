@@ -20,17 +20,19 @@ class Poison:
 
 
 @pytest.mark.slow
-def test_the_step_at_which_a_training_ended(tmp_path, load_tool, as_command, capsys):
+@pytest.mark.parametrize('collate', ['pseudo_collate', 'packed_collate'])
+def test_the_step_at_which_a_training_ended(collate, tmp_path, load_tool, as_command, capsys):
     cfg = load_config('odm_pretrain_quickstart')
     cfg.merge_from_dict(
         dict(
             work_dir=str(tmp_path / 'run'),
-            experiment_name='replay',
+            experiment_name=f'replay-{collate}',
             train_cfg=dict(max_iters=99, val_interval=100),
             log_level='ERROR',
         )
     )
     cfg.train_dataloader.update(batch_size=2, num_workers=0)
+    cfg.train_dataloader.collate_fn = dict(type=collate)
     cfg.train_dataloader.dataset.dataset.pipeline.append(dict(type='Poison'))
     cfg.train_dataloader.sampler.update(shuffle=False)
     cfg.custom_hooks = [
@@ -44,7 +46,7 @@ def test_the_step_at_which_a_training_ended(tmp_path, load_tool, as_command, cap
 
     as_command(load_tool('replay_batch'))(path, '--device', 'cpu')
     output = capsys.readouterr().out
-    assert 'precision: float32 on cpu' in output
+    assert re.search(r'precision: b?float(32|16) on cpu', output)
     assert re.search(r'sample: synthesized/.*-1.png \(index 1, epoch 0\)', output)
     assert re.search(r'loss_seg: nan \(in the training nan\)', output)
     assert 'first output that is not finite: data_preprocessor (ODMDataPreprocessor)' in output
